@@ -59,7 +59,7 @@ DEV = [
     "pytest>=8.3",  # test runner
     "pytest-xdist>=3.6",  # the suite on both cores
     "ruff>=0.12",  # lint and format
-    "pyright>=1.1.400",  # types
+    "pyright[nodejs]>=1.1.400",  # types; with the node that it needs
     'jax>=0.6; python_version >= "3.11"',  # the layers are tested on Keras's JAX backend
     'jax>=0.6,<0.7; python_version < "3.11"',  # the newest JAX for Python 3.10
     "build>=1.2",  # the wheel, as .ci/run checks it
@@ -98,7 +98,7 @@ def packages() -> list[str]:
 setup(
     name="polysemy",
     version=version(),
-    description="Contextual word representations for TensorFlow and Keras 3: trained, exported, served",
+    description="A zoo of contextual word representations for TensorFlow and Keras 3",
     long_description=(ROOT / "README.md").read_text(encoding="utf-8")
     if (ROOT / "README.md").exists()
     else "",
