@@ -1,0 +1,230 @@
+"""run_experiment: every variant and seed of an experiment, trained, evaluated, exported, summed up."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from .config import Experiment, nearest, to_dict, write_config
+from .results import append_rows, commit, mean_and_sd
+from .strategy import build_strategy, describe_hardware
+from .tasks.task import Task
+from .trainer import Trainer
+
+STEPS = ("train", "evaluate", "export")
+
+# What may differ when a run is continued: where it runs, not what it computes.
+MOVABLE = (
+    "data.root",
+    "trainer.strategy",
+    "trainer.jit_compile",
+    "paper",
+    "expected",
+    "description",
+)
+
+
+def run_experiment(
+    experiment: Experiment | str,
+    steps: Sequence[str] = ("train", "evaluate"),
+    overrides: Iterable[str] = (),
+    out: str | Path = "runs",
+    seeds: Sequence[int] | None = None,
+    variants: Sequence[str] | None = None,
+    results: str | Path | None = None,
+) -> dict[str, dict[str, tuple[float, float]]]:
+    """Runs an experiment: each variant with each seed in `OUT/<experiment>/<variant>/seed<k>`, then one closing line a variant.
+
+    What is done already is not done again: the same command after an interruption goes on where it was.
+
+    Args:
+        experiment: Experiment, or the name of one.
+        steps: what to do, of "train", "evaluate" and "export", in this order.
+        overrides: `key=value` settings, such as "trainer.steps=100".
+        out: folder of the runs.
+        seeds: seeds instead of the experiment's.
+        variants: names of the variants to run; None: all.
+        results: CSV file to which a row for each score is written; None: none is.
+
+    Returns:
+        variant → score (`test_f1`) → (mean, sd) over the seeds; empty where nothing has been evaluated.
+
+    Raises:
+        ValueError: an unknown step, variant or setting, or a run folder that holds another configuration.
+    """
+    if isinstance(experiment, str):
+        from .experiments import (
+            get,
+        )  # not above: experiments import tasks, which import this package
+
+        experiment = get(experiment)
+    for step in steps:
+        if step not in STEPS:
+            raise ValueError(
+                f"`steps` must be of {', '.join(STEPS)}{nearest(step, STEPS)}. Received: step={step!r}."
+            )
+    overrides = list(overrides)
+    chosen = list(experiment.variants if variants is None else variants)
+    runs = [
+        experiment.run(variant, seed, overrides)
+        for variant in chosen
+        for seed in (experiment.seeds if seeds is None else seeds)
+    ]  # all are resolved before the first one runs, so that a slip shows at once
+    summary: dict[str, dict[str, tuple[float, float]]] = {}
+    lines, rows = [], []
+    strategy = build_strategy(runs[0].trainer.strategy)
+    for variant in chosen:
+        done = [
+            _run(run, steps, Path(out) / run.name / variant / f"seed{run.seed}", strategy)
+            for run in runs
+            if run.variant == variant
+        ]
+        scores = {
+            name: mean_and_sd([result["scores"][name] for result in done])
+            for name in done[0].get("scores", {})
+        }
+        if not scores:
+            continue
+        summary[variant] = scores
+        run = next(run for run in runs if run.variant == variant)
+        seed_names = ", ".join(str(other.seed) for other in runs if other.variant == variant)
+        mean, sd = scores[done[0]["headline"]]
+        data = run.data.name or run.data.root
+        lines.append(
+            f"{run.name} {variant}: paper {run.paper or 'none'} | "
+            f"ours {done[0]['headline']} {mean:.4g} ± {sd:.2g} | data {data} | seeds {seed_names}"
+        )
+        minutes = mean_and_sd([result["minutes"] for result in done])[0]
+        rows += [
+            {
+                "experiment": run.name,
+                "variant": variant,
+                "metric": name,
+                "mean": f"{mean:.6g}",
+                "sd": f"{sd:.3g}",
+                "seeds": seed_names,
+                "data": data,
+                "paper": run.paper,
+                "commit": commit(),
+                "minutes": f"{minutes:.1f}",
+                "hardware": done[0]["hardware"],
+            }
+            for name, (mean, sd) in scores.items()
+        ]
+    for line in lines:
+        print(line, flush=True)
+    if results is not None and rows:
+        append_rows(results, rows)
+    return summary
+
+
+def build_trainer(
+    run: Experiment, directory: str | Path, strategy: tf.distribute.Strategy | None = None
+) -> Trainer:
+    """Returns the trainer of a resolved run, its task set up and its model built.
+
+    Args:
+        run: Experiment resolved by `experiment.run(variant, seed)`.
+        directory: folder of the run.
+        strategy: a `tf.distribute` strategy, or None for one device.
+    """
+    keras.backend.clear_session()  # names of variables start anew, so that a resumed run has the same
+    keras.utils.set_random_seed(run.seed)
+    task: Task = run.task.create(run)
+    task.setup(Path(run.data.root))
+    return Trainer(task, directory, strategy)
+
+
+def _run(
+    run: Experiment,
+    steps: Sequence[str],
+    directory: Path,
+    strategy: tf.distribute.Strategy | None,
+) -> dict[str, Any]:
+    """Does the steps of one variant with one seed, as far as they are not done; returns what `result.json` holds."""
+    print(
+        f"{run.name} {run.variant} seed {run.seed}: {', '.join(steps)} in {directory}", flush=True
+    )
+    _claim(run, directory)
+    path = directory / "result.json"
+    result: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    exported = "export" in result and Path(result["export"]).exists()
+    is_done = {"train": "steps" in result, "evaluate": "scores" in result, "export": exported}
+    if all(is_done[step] for step in steps):
+        print(f"already done: nothing to {' or '.join(steps)} in {directory}", flush=True)
+        return result
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(run.trainer.mixed_precision)
+    try:
+        trainer = build_trainer(run, directory, strategy)
+        for step in STEPS:
+            if step not in steps:
+                continue
+            if step == "train":
+                state = trainer.train()
+                result |= {
+                    "steps": state.step,
+                    "epochs": state.epoch,
+                    "best_epoch": state.best_epoch,
+                }
+                result |= {"minutes": state.seconds / 60, "tokens": state.tokens}
+                result |= {"hardware": describe_hardware()}
+            elif step == "evaluate" and not is_done["evaluate"]:
+                trainer.load_best()
+                splits = trainer.task.evaluation_splits
+                result["scores"] = {
+                    f"{split}_{name}": score
+                    for split in splits
+                    for name, score in trainer.evaluate(split).items()
+                }
+                result["headline"] = f"{splits[-1]}_{trainer.task.monitor[0]}"
+            elif step == "export" and not exported:
+                from ..serving import export  # not above: training needs no serving
+
+                trainer.load_best()
+                model = trainer.task.export_model(trainer.model)
+                result["export"] = str(export(model, directory / "export"))
+            if trainer.chief:
+                partial = path.with_name("result.json.partial")
+                partial.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+                partial.replace(path)
+    finally:
+        keras.config.set_dtype_policy(policy)
+    return result
+
+
+def _claim(run: Experiment, directory: Path) -> None:
+    """Writes `config.json` into the run's folder; refuses a folder of another configuration."""
+    path = directory / "config.json"
+    if path.exists():
+        old = _flatten(json.loads(path.read_text(encoding="utf-8")))
+        new = _flatten(json.loads(json.dumps(to_dict(run))))
+        differing = [
+            f"  {key}: {old.get(key)!r} there, {new.get(key)!r} now"
+            for key in sorted(old.keys() | new.keys())
+            if old.get(key) != new.get(key) and key not in MOVABLE
+        ]
+        if differing:
+            raise ValueError(
+                "A run folder must be continued with its own configuration; choose another `out`, or remove it. "
+                f"Received: {directory}, with\n" + "\n".join(differing)
+            )
+        return
+    directory.mkdir(parents=True, exist_ok=True)
+    write_config(run, path)
+
+
+def _flatten(tree: Any, prefix: str = "") -> dict[str, Any]:
+    """Returns the leaves of a JSON tree by dotted names."""
+    if not isinstance(tree, dict):
+        return {prefix[:-1]: tree}
+    leaves: dict[str, Any] = {}
+    for key, value in tree.items():
+        leaves |= _flatten(value, f"{prefix}{key}.")
+    return leaves

@@ -1,0 +1,94 @@
+"""Distribution strategies by name."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import tensorflow as tf
+
+from .config import nearest
+
+STRATEGIES = ("auto", "one_device", "mirrored", "multi_worker", "tpu")
+
+
+def build_strategy(name: str) -> tf.distribute.Strategy | None:
+    """Returns the strategy of a name, or None for one device (Keras then needs no strategy).
+
+    "auto" is "multi_worker" where `TF_CONFIG` names a cluster of several workers, "mirrored" where there are several GPUs, else
+    "one_device". "mirrored" takes all GPUs, or all logical CPU devices where there is no GPU. A multi-worker strategy connects
+    the cluster, so it must be made before anything else runs on TensorFlow.
+
+    Raises:
+        ValueError: an unknown name, no cluster in `TF_CONFIG` for "multi_worker", no TPU for "tpu".
+
+    Example:
+    >>> build_strategy("one_device") is None
+    True
+    """
+    if name not in STRATEGIES:
+        raise ValueError(
+            f"`trainer.strategy` must be one of {', '.join(STRATEGIES)}{nearest(name, STRATEGIES)}. "
+            f"Received: strategy={name!r}."
+        )
+    if name == "auto":
+        name = _automatic()
+    if name == "one_device":
+        return None
+    if name == "mirrored":
+        gpus = tf.config.list_logical_devices("GPU")
+        devices = gpus or tf.config.list_logical_devices("CPU")
+        return tf.distribute.MirroredStrategy([device.name for device in devices])
+    if name == "multi_worker":
+        if _num_workers() == 0:
+            raise ValueError(
+                '`trainer.strategy` must have a cluster in the environment variable TF_CONFIG to be "multi_worker", such as '
+                '{"cluster": {"worker": ["host1:2222", "host2:2222"]}, "task": {"type": "worker", "index": 0}}. '
+                f"Received: TF_CONFIG={os.environ.get('TF_CONFIG')!r}."
+            )
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    try:
+        resolver = tf.distribute.cluster_resolver.TPUClusterResolver()
+        tf.config.experimental_connect_to_cluster(resolver)
+        tf.tpu.experimental.initialize_tpu_system(resolver)
+    except (ValueError, tf.errors.OpError) as error:
+        raise ValueError(
+            '`trainer.strategy` must have a TPU to be "tpu" (environment variable TPU_NAME). '
+            f"Received: TPU_NAME={os.environ.get('TPU_NAME')!r}: {str(error).splitlines()[0]}"
+        ) from error
+    return tf.distribute.TPUStrategy(resolver)
+
+
+def is_chief(strategy: tf.distribute.Strategy | None) -> bool:
+    """Whether this process writes the files of a run: the first worker, or the only process."""
+    resolver = strategy.cluster_resolver if strategy is not None else None
+    if resolver is None or resolver.task_type is None:
+        return True
+    return resolver.task_type == "chief" or (
+        resolver.task_type == "worker"
+        and resolver.task_id == 0
+        and "chief" not in resolver.cluster_spec().jobs
+    )
+
+
+def describe_hardware() -> str:
+    """Returns what TensorFlow computes on, for `results.csv`: "2 CPU cores" or "1 × NVIDIA H100"."""
+    gpus = tf.config.list_physical_devices("GPU")
+    if gpus:
+        names = [tf.config.experimental.get_device_details(gpu).get("device_name") for gpu in gpus]
+        return f"{len(gpus)} × {names[0] or 'GPU'}"
+    return f"{len(os.sched_getaffinity(0))} CPU cores"
+
+
+def _automatic() -> str:
+    if _num_workers() > 1:
+        return "multi_worker"
+    if len(tf.config.list_logical_devices("GPU")) > 1:
+        return "mirrored"
+    return "one_device"
+
+
+def _num_workers() -> int:
+    """Returns the workers that TF_CONFIG names, 0 where it names none."""
+    cluster = json.loads(os.environ.get("TF_CONFIG") or "{}").get("cluster", {})
+    return len(cluster.get("worker", [])) + len(cluster.get("chief", []))

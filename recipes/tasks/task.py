@@ -1,0 +1,101 @@
+"""Task: what the trainer asks of an experiment."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from ..config import Experiment
+
+
+class Task(abc.ABC):
+    """A model, its data and its score: all that the trainer does not know.
+
+    A task is made by its configuration's `create(experiment)`. The trainer calls `setup` once, then `build_model` under the
+    scope of its strategy, `train_dataset` once for each pass over the data, and `evaluate` after each epoch.
+
+    Args:
+        experiment: Experiment, resolved to one variant and one seed.
+
+    Attributes:
+        experiment, data: the configuration and its `data` part; a subclass usually adds `config = experiment.task`.
+        seed: int. The seed of this run.
+        monitor: (name of a score of `evaluate`, "max" or "min"): what early stopping and the best weights follow.
+        dev_split: str. The split that is evaluated after each epoch.
+        evaluation_splits: tuple of str. The splits that the step `evaluate` measures; the last one is reported.
+    """
+
+    monitor: tuple[str, str] = ("loss", "min")
+    dev_split: str = "dev"
+    evaluation_splits: tuple[str, ...] = ("dev", "test")
+
+    def __init__(self, experiment: Experiment):
+        self.experiment = experiment
+        self.data = experiment.data
+        self.seed = experiment.seed
+        self._forward: tuple[keras.Model, Any] | None = None
+
+    def setup(self, data_root: Path) -> None:  # noqa: B027, an empty hook
+        """Reads what the model's size depends on, such as vocabularies. Must give the same result each time."""
+
+    @abc.abstractmethod
+    def build_model(self) -> keras.Model:
+        """Returns the built model; loss by `compile_arguments`, `add_loss` or its own `compute_loss`."""
+
+    def compile_arguments(self) -> Mapping[str, Any]:
+        """Returns further arguments of `model.compile`, such as `loss` and `metrics`."""
+        return {}
+
+    @abc.abstractmethod
+    def train_dataset(self, pass_seed: int) -> tf.data.Dataset:
+        """Returns one pass over the training data, in batches of the global size, as `fit` takes them.
+
+        The batches must depend on nothing but `pass_seed`, which differs for each run's seed and each pass: a run that was killed
+        continues in the middle of a pass, and the workers of `multi_worker` take their shares of the same batches.
+        """
+
+    @abc.abstractmethod
+    def evaluate(self, model: keras.Model, split: str) -> dict[str, float]:
+        """Returns the scores of a split ("dev", "test"). The trainer restores the model's state (not its weights) afterwards.
+
+        `predict` below runs the model alike under every strategy; `model.evaluate` divides the batches among the replicas.
+        """
+
+    def on_pass_begin(self, model: keras.Model) -> None:  # noqa: B027, an empty hook
+        """Called before each pass over the training data, not when a pass is continued: resets a stateful model's states."""
+
+    def callbacks(self) -> list[keras.callbacks.Callback]:
+        """Returns further Keras callbacks. Their epochs are passes over the data."""
+        return []
+
+    def count_tokens(self, batch: Any) -> tf.Tensor:
+        """Returns how many tokens a batch of `train_dataset` has, for the throughput: its `padding_mask`, else its examples."""
+        inputs = batch[0] if isinstance(batch, tuple) else batch
+        if isinstance(inputs, Mapping) and "padding_mask" in inputs:
+            return tf.reduce_sum(tf.cast(inputs["padding_mask"], tf.int64))
+        return tf.shape(tf.nest.flatten(inputs)[0], out_type=tf.int64)[0]
+
+    def export_model(self, model: keras.Model) -> keras.Model:
+        """Returns the model to export, often the trained one or its encoder."""
+        return model
+
+    def predict(
+        self, model: keras.Model, dataset: tf.data.Dataset
+    ) -> Iterator[tuple[Any, dict[str, np.ndarray]]]:
+        """Yields (batch, outputs as numpy) for each batch; every worker sees all of them, so all workers score alike."""
+
+        if self._forward is None or self._forward[0] is not model:  # traced once, not in each epoch
+            function = tf.function(
+                lambda inputs: model(inputs, training=False), reduce_retracing=True
+            )
+            self._forward = (model, function)
+        forward = self._forward[1]
+        for batch in dataset:
+            inputs = batch[0] if isinstance(batch, tuple) else batch
+            yield batch, tf.nest.map_structure(lambda tensor: tensor.numpy(), forward(inputs))

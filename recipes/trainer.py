@@ -1,0 +1,206 @@
+"""Trainer: a task, trained by Keras `fit` in a folder of its own, resumed where it was."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from .callbacks import Backup, BestWeights, Epochs, MetricsLog, Progress
+from .config import TrainerConfig
+from .multi_worker import multi_worker_model
+from .optimizers import build_optimizer
+from .state import TrainingState
+from .strategy import is_chief
+from .tasks.task import Task
+
+
+class Trainer:
+    """Trains a task's model and keeps the best weights.
+
+    Everything is saved after each epoch; the same call on the same folder goes on from there, with the same result as without the
+    interruption. A finished training is not repeated. The random draws of a model must come from Keras seed generators (as in
+    Keras layers), which are part of what is saved.
+
+    Args:
+        task: Task, set up already.
+        directory: folder of the run; holds `checkpoint/`, `best.weights.h5`, `metrics.csv`, `tensorboard/`.
+        strategy: a `tf.distribute` strategy, or None for one device.
+
+    Attributes:
+        model: keras.Model. Built at construction, under the strategy's scope.
+        state: TrainingState. After `train` that of the end.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        directory: str | Path,
+        strategy: tf.distribute.Strategy | None = None,
+    ):
+        self.task = task
+        self.config: TrainerConfig = task.experiment.trainer
+        self.directory = Path(directory)
+        self.strategy = strategy
+        self.chief = is_chief(strategy)
+        self.state = TrainingState()
+        self.best_weights = self.directory / "best.weights.h5"
+        with self._scope():
+            self.model = task.build_model()
+        self._backup = Backup(self.directory / "checkpoint", writes=self.chief)
+        self._best = BestWeights(
+            self.best_weights, task.monitor, self.config.patience, writes=self.chief
+        )
+        self._log = MetricsLog(self.directory, writes=self.chief)
+
+    def train(self) -> TrainingState:
+        """Trains to the end, or says that this has been done; `model` has the best weights afterwards."""
+        saved = self._backup.read_state()
+        if saved is not None and saved.finished:
+            self.state = saved
+            Progress(None, visible=self.chief).message(
+                f"already trained: {saved.step} steps, best {self._score(saved)}; nothing to do in {self.directory}"
+            )
+        else:
+            self._train()
+        self.load_best()
+        return self.state
+
+    def load_best(self) -> None:
+        """Sets the model to the best weights of the training."""
+        if not self.best_weights.exists():
+            raise FileNotFoundError(
+                f"A run must be trained before it is evaluated or exported. Received: {self.directory}, without "
+                f"{self.best_weights.name}."
+            )
+        self.model.load_weights(self.best_weights)
+
+    def evaluate(self, split: str) -> dict[str, float]:
+        """Returns the task's scores on a split; the model's states are afterwards what they were before."""
+        with _restored(self.model):
+            scores = self.task.evaluate(self.model, split)
+        return {name: float(score) for name, score in scores.items()}
+
+    def _train(self) -> None:
+        """Compiles, restores, and fits pass after pass."""
+        total_steps = self._total_steps()
+        self._compile(total_steps)
+        self.state = self._backup.restore(self.model) or TrainingState()
+        self._log.truncate(self.state.epoch)
+        tokens = tf.Variable(0, dtype=tf.int64, trainable=False, name="tokens")
+        self._progress = Progress(total_steps, self.state.step, visible=self.chief)
+        epochs = Epochs(self.config, self.state, self._progress, tokens, self._end_epoch)
+        if self.state.step:
+            self._progress.message(
+                f"resumed at step {self.state.step}, epoch {self.state.epoch}, in {self.directory}"
+            )
+        self._progress.start()
+        try:
+            with multi_worker_model(self.model, self.strategy):
+                while not self.state.finished:
+                    self._fit_pass(epochs, tokens)
+        finally:
+            self._progress.stop()
+            self._log.close()
+
+    def _fit_pass(self, epochs: Epochs, tokens: tf.Variable) -> None:
+        """Trains on what is left of one pass over the data."""
+        index, offset, step = self.state.pass_index, self.state.offset, self.state.step
+        dataset = self._dataset(index)
+        if offset:
+            dataset = dataset.skip(offset)
+            if not any(True for _ in dataset.take(1)):  # the backup was made after the last batch
+                self.state.pass_index, self.state.offset = index + 1, 0
+                return
+        else:
+            self.task.on_pass_begin(self.model)
+
+        def count(*batch):
+            whole = batch if len(batch) > 1 else batch[0]
+            tokens.assign_add(tf.cast(self.task.count_tokens(whole), tf.int64))
+            return whole
+
+        options = tf.data.Options()
+        # Workers take shares of the same batches, not different files.
+        options.experimental_distribute.auto_shard_policy = (
+            tf.data.experimental.AutoShardPolicy.DATA
+        )
+        self.model.fit(
+            dataset.map(count).with_options(options),
+            initial_epoch=index,
+            epochs=index + 1,
+            callbacks=[epochs, *self.task.callbacks()],
+            shuffle=False,  # the task shuffles
+            verbose=0,
+        )
+        if self.state.step == step:
+            raise ValueError(
+                f"`train_dataset` must yield at least one batch. Received: none, from data.root={self.task.data.root!r}."
+            )
+
+    def _end_epoch(self, scores: Mapping[str, float]) -> None:
+        """Evaluates, logs, keeps the best weights, and saves: in this order, so that a kill between two repeats the epoch."""
+        state, dev = self.state, self.task.dev_split
+        dev_scores = self.evaluate(dev)
+        best = self._best.update(self.model, state, dev_scores)
+        state.finished = state.finished or self._best.exhausted(state)
+        numbers = {**scores, **{f"{dev}_{name}": value for name, value in dev_scores.items()}}
+        optimizer: Any = self.model.optimizer
+        rate = {"learning_rate": float(optimizer.learning_rate)}
+        self._log.append({"epoch": state.epoch, "step": state.step, **numbers, **rate})
+        self._backup.save(self.model, state)
+        self._progress.update(state.step, numbers)
+        self._progress.line(state.epoch, state.step, numbers, "(best)" if best else "")
+        if self._best.exhausted(state):
+            self._progress.message(
+                f"stopped: no better {dev} {self._best.name} for {self.config.patience} epochs"
+            )
+
+    def _compile(self, total_steps: int | None) -> None:
+        """Compiles the model with the configured optimizer; sees to what a schedule needs to know."""
+        config = self.config
+        if config.schedule == "linear" and total_steps is None:
+            assert config.epochs is not None  # TrainerConfig asks for steps or epochs
+            total_steps = config.epochs * sum(1 for _ in self._dataset(0))
+        updates = total_steps // config.gradient_accumulation if total_steps else None
+        arguments = {"jit_compile": config.jit_compile, **self.task.compile_arguments()}
+        with self._scope():
+            self.model.compile(optimizer=build_optimizer(config, updates), **arguments)
+
+    def _total_steps(self) -> int | None:
+        """Returns the steps of the whole training, None where the length of a pass is unknown."""
+        config = self.config
+        limits = [config.steps] if config.steps is not None else []
+        if config.epochs is not None:
+            length = config.steps_per_epoch
+            if length is None:
+                length = int(self._dataset(0).cardinality())
+            if length > 0:
+                limits.append(config.epochs * length)
+        return min(limits) if limits else None
+
+    def _dataset(self, pass_index: int) -> tf.data.Dataset:
+        """Returns the task's data of one pass: a function of the run's seed and the pass alone."""
+        return self.task.train_dataset((self.task.seed * 1_000_003 + pass_index) % 2**31)
+
+    def _scope(self):
+        return self.strategy.scope() if self.strategy is not None else contextlib.nullcontext()
+
+    def _score(self, state: TrainingState) -> str:
+        return f"{self.task.dev_split} {self._best.name} {state.best:.4g}, epoch {state.best_epoch}"
+
+
+@contextlib.contextmanager
+def _restored(model: keras.Model) -> Iterator[None]:
+    """Gives a model's states, random ones too, their values back: evaluation must not change the training."""
+    variables: list[Any] = model.non_trainable_variables
+    values = [variable.numpy() for variable in variables]
+    try:
+        yield
+    finally:
+        for variable, value in zip(variables, values, strict=True):
+            variable.assign(value)
