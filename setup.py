@@ -17,6 +17,7 @@ ROOT_MODULES = ("__init__", "cli")
 
 DATA = (  # presets, the demo's sample corpus, measured scores, deployment templates
     "zoo/**/*.json",
+    "zoo/**/*.safetensors",
     "zoo/**/*.h5",  # *.weights.h5 too
     "zoo/**/*.txt",
     "zoo/**/*.md",
@@ -30,14 +31,17 @@ DEPENDENCIES = [
     'keras~=3.15.0; python_version >= "3.11"',  # the layers and the graphs, on any Keras backend
     'keras~=3.12.0; python_version < "3.11"',  # the newest Keras for Python 3.10
     "tensorflow-text~=2.20.0",  # tokenization in the graph, so that exported models take text
-    "h5py>=3.11",  # weights of presets and of the published ELMo checkpoints
-    "click>=8.1",  # command line: commands, help, shell completion
+    "numpy>=1.26",  # arrays between files, text and tensors
+    "safetensors>=0.4",  # weights of presets: loads without pickle, names checked one by one
+    "h5py>=3.11",  # weights of the published ELMo checkpoints
+    "click>=8.2",  # command line: commands, help, shell completion
     "rich>=13.7",  # tables and progress in the terminal
 ]
 
 SERVING = [
     "grpcio>=1.68",  # transport of the server and of the client
     "tensorflow-serving-api~=2.20.0",  # TF Serving's own protocol messages
+    "protobuf>=5.28",  # the runtime of those messages
     "tensorflow-hub==0.16.1",  # hub.KerasLayer, which exports have to satisfy; last release
     "tf-keras~=2.20.0",  # the Keras 2 that hub.KerasLayer is a layer of
     "setuptools<81",  # tensorflow-hub imports pkg_resources, which setuptools 81 drops
