@@ -1,0 +1,157 @@
+"""Reusable SavedModels inside Keras 3 models."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+from keras.src.saving.serialization_lib import in_safe_mode  # Keras has no public name for it
+
+from .export import versions
+
+
+@keras.saving.register_keras_serializable(package="polysemy")
+class HubLayer(keras.layers.Layer):
+    """A reusable SavedModel as a Keras 3 layer; fine-tunes when `trainable`.
+
+    `hub.KerasLayer` is a layer of Keras 2 and cannot enter a Keras 3 model; this one can. It
+    reads the same interface: `__call__`, `variables`, `trainable_variables`,
+    `regularization_losses`. As there, the SavedModel is run in training mode only if the layer is
+    trainable and the surrounding model trains, and its dtypes stay as exported.
+
+    A `.keras` file holds the handle and the weights, so fine-tuned values survive; the SavedModel
+    must still be there. It is a program, so `keras.saving.load_model` wants `safe_mode=False`.
+
+    Args:
+        handle: str. Folder of one version of a SavedModel, as `serving.export` returns it.
+        trainable: bool. Whether `fit` changes the variables of the SavedModel.
+        part: str. Name of a part ("encoder", "tokens", "preprocessor"). Default: the SavedModel
+            itself.
+        output_key: str. The output to return where the SavedModel returns a dict. Default: all.
+
+    Call arguments:
+        inputs: a tensor, list or dict of tensors, as the SavedModel takes it. Strings for text:
+            `keras.Input((), dtype="string")`.
+
+    Returns:
+        A tensor or a dict of tensors.
+
+    Raises:
+        ValueError: if there is no reusable SavedModel at `handle`, no such part, no such output.
+
+    Example:
+    >>> import tempfile
+    >>> inputs = keras.Input((3,), name="features")
+    >>> model = keras.Model(inputs, keras.layers.Dense(2)(inputs))
+    >>> from polysemy.serving import export
+    >>> layer = HubLayer(export(model, tempfile.mkdtemp()), trainable=True)
+    >>> len(layer.trainable_variables), layer(tf.zeros((4, 3))).shape
+    (2, TensorShape([4, 2]))
+
+    Reference: TF Hub's "Reusable SavedModels".
+    """
+
+    def __init__(
+        self,
+        handle: str | os.PathLike,
+        trainable: bool = False,
+        part: str | None = None,
+        output_key: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        # The graph's dtypes are fixed: a mixed precision policy must not cast its inputs.
+        super().__init__(trainable=trainable, autocast=False, **kwargs)
+        if keras.backend.backend() != "tensorflow":
+            raise ValueError(
+                "`HubLayer` must run on Keras's TensorFlow backend. "
+                f"Received: backend={keras.backend.backend()!r}"
+            )
+        self.handle = os.fspath(handle)
+        self.part = part
+        self.output_key = output_key
+        self._loaded = _load(self.handle)
+        self._callable = self._loaded
+        if part is not None:
+            self._callable = getattr(self._loaded, part, None)
+        if not callable(self._callable):
+            raise ValueError(
+                "`part` must name a callable part of the SavedModel, or be None where that is "
+                f"callable itself. Received: part={part!r}, handle={self.handle!r}"
+            )
+        arguments = self._callable.__call__.function_spec.fullargspec
+        self._takes_training = "training" in arguments.args + arguments.kwonlyargs
+        tunable = list(getattr(self._callable, "trainable_variables", ()))
+        known = {id(variable) for variable in tunable}
+        fixed = [v for v in getattr(self._callable, "variables", ()) if id(v) not in known]
+        # Keras variables around the SavedModel's own ones: no copies, so training changes what
+        # the graph reads. Lists of them are tracked by Keras, in this order in weights files.
+        self.tunable_variables = [_keras_variable(variable, True) for variable in tunable]
+        self.fixed_variables = [_keras_variable(variable, False) for variable in fixed]
+        # Again, now that there are variables to tell: Keras asks each variable, not its layer.
+        self.trainable = trainable
+        self.built = True
+
+    def build(self, input_shape: Any = None) -> None:
+        """Nothing to make: the variables came with the SavedModel."""
+
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        if self._takes_training:
+            outputs = self._callable(inputs, training=bool(self.trainable and training))
+        else:
+            outputs = self._callable(inputs)
+        if self.trainable:
+            for loss in getattr(self._callable, "regularization_losses", ()):
+                self.add_loss(loss())
+        if self.output_key is None:
+            return outputs
+        if not isinstance(outputs, dict) or self.output_key not in outputs:
+            names = sorted(outputs) if isinstance(outputs, dict) else "no names"
+            raise ValueError(
+                f"`output_key` must be an output of the SavedModel, which has {names}. "
+                f"Received: output_key={self.output_key!r}"
+            )
+        return outputs[self.output_key]
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        return {**config, "handle": self.handle, "part": self.part, "output_key": self.output_key}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> HubLayer:
+        if in_safe_mode():
+            raise ValueError(
+                "`safe_mode` must be False to load a model with a HubLayer: its SavedModel is a "
+                "program. If you trust it, pass safe_mode=False. "
+                f"Received: handle={config['handle']!r}"
+            )
+        return cls(**config)
+
+
+def _load(path: str) -> Any:
+    if not (Path(path) / "saved_model.pb").is_file():
+        found = versions(path)
+        hint = f" Did you mean {str(Path(path) / str(found[-1]))!r}?" if found else ""
+        raise ValueError(
+            f"`handle` must be the folder of a SavedModel. Received: handle={path!r}, without "
+            f"saved_model.pb.{hint}"
+        )
+    try:
+        return tf.saved_model.load(path)
+    except (OSError, ValueError, tf.errors.OpError) as error:
+        raise ValueError(
+            f"`handle` must be a readable SavedModel. Received: handle={path!r}: "
+            f"{' '.join(str(error).split())[:400]}"
+        ) from error
+
+
+def _keras_variable(variable: tf.Variable, trainable: bool) -> keras.Variable:
+    return keras.Variable(
+        variable,
+        shape=variable.shape,
+        dtype=variable.dtype.name,
+        trainable=trainable,
+        name=variable.name.split(":")[0].replace("/", "_"),
+    )
