@@ -1,0 +1,16 @@
+"""Runs in a fresh environment, outside the source tree: imports, presets, one forward pass."""
+
+import numpy as np
+
+import polysemy
+from polysemy import layers, recipes, serving, zoo
+
+assert "site-packages" in polysemy.__file__, polysemy.__file__
+assert recipes.list_experiments("*"), "no experiments in the wheel"
+assert layers.__file__ and callable(serving.export)
+for name in zoo.list_presets("*_tiny_*"):
+    model = zoo.Backbone.from_preset(name)
+    outputs = model(model.preprocessor(["The bank of the river", "The bank lends"]))
+    sequence = np.asarray(outputs["sequence_output"])
+    assert sequence.shape[:2] == (2, 5) and np.isfinite(sequence).all(), sequence.shape
+    print(f"{name}: sequence_output {sequence.shape}")
