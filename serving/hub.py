@@ -63,7 +63,7 @@ class HubLayer(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         # The graph's dtypes are fixed: a mixed precision policy must not cast its inputs.
-        super().__init__(trainable=trainable, autocast=False, **kwargs)
+        super().__init__(autocast=False, **kwargs)
         if keras.backend.backend() != "tensorflow":
             raise ValueError(
                 "`HubLayer` must run on Keras's TensorFlow backend. "
@@ -73,15 +73,14 @@ class HubLayer(keras.layers.Layer):
         self.part = part
         self.output_key = output_key
         self._loaded = _load(self.handle)
-        self._callable = self._loaded
-        if part is not None:
-            self._callable = getattr(self._loaded, part, None)
+        self._callable: Any = self._loaded if part is None else getattr(self._loaded, part, None)
         if not callable(self._callable):
             raise ValueError(
                 "`part` must name a callable part of the SavedModel, or be None where that is "
                 f"callable itself. Received: part={part!r}, handle={self.handle!r}"
             )
-        arguments = self._callable.__call__.function_spec.fullargspec
+        function: Any = self._callable.__call__
+        arguments = function.function_spec.fullargspec
         self._takes_training = "training" in arguments.args + arguments.kwonlyargs
         tunable = list(getattr(self._callable, "trainable_variables", ()))
         known = {id(variable) for variable in tunable}
@@ -90,7 +89,7 @@ class HubLayer(keras.layers.Layer):
         # the graph reads. Lists of them are tracked by Keras, in this order in weights files.
         self.tunable_variables = [_keras_variable(variable, True) for variable in tunable]
         self.fixed_variables = [_keras_variable(variable, False) for variable in fixed]
-        # Again, now that there are variables to tell: Keras asks each variable, not its layer.
+        # Not before there are variables: the setter tells each one, and Keras asks those.
         self.trainable = trainable
         self.built = True
 

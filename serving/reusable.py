@@ -29,10 +29,8 @@ class ReusablePart(tf.train.Checkpoint):
 
     def trace(self, spec: Any) -> list:
         """Traces both modes: a reloaded function has no Python left to trace again."""
-        return [
-            self.__call__.get_concrete_function(spec, training=training)
-            for training in (True, False)
-        ]
+        function: Any = self.__call__
+        return [function.get_concrete_function(spec, training=mode) for mode in (True, False)]
 
     def add_variables(self, variables: list, trainable: list, losses: list) -> None:
         """Sets the lists that TF Hub's layers read."""
@@ -49,7 +47,8 @@ class PreprocessorPart(tf.train.Checkpoint):
         self._function = served.preprocess
         # Keeps the vocabulary tables, hence their asset files, in the export.
         self.tables = served.preprocessor
-        self.__call__.get_concrete_function(SENTENCES)
+        function: Any = self.__call__
+        function.get_concrete_function(SENTENCES)
         self.variables = list(getattr(served.preprocessor, "variables", ()))
         self.trainable_variables = []
 

@@ -39,7 +39,7 @@ class ServedFunctions:
 
     def __init__(self, model: Any) -> None:
         self.model = model
-        self.preprocessor = getattr(model, "preprocessor", None)
+        self.preprocessor: Any = getattr(model, "preprocessor", None)
         structure = _input_structure(model)
         self._by_name = structure is None or isinstance(structure, dict)
         if structure is not None:
@@ -219,4 +219,5 @@ def _same_length(tokens: tf.Tensor, padding_mask: Any) -> tf.Tensor:
         return tokens
     length = tf.shape(padding_mask)[1]
     tokens = tokens[:, :length]
-    return tf.pad(tokens, [[0, 0], [0, length - tf.shape(tokens)[1]]], constant_values="")
+    missing = length - tf.shape(tokens)[1]
+    return tf.pad(tokens, tf.stack([[0, 0], [0, missing]]), constant_values="")

@@ -8,8 +8,8 @@ from typing import Any
 
 import tensorflow as tf
 from google.protobuf.message import DecodeError
-from tensorflow_serving.apis.predict_pb2 import PredictRequest
-from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
+
+from .protos import PredictionLog, PredictRequest
 
 # TensorFlow Serving's place and limit.
 WARMUP_FILE = Path("assets.extra") / "tf_serving_warmup_requests"
@@ -62,8 +62,8 @@ def write_warmup(
     return path
 
 
-def read_warmup(version_dir: str | Path) -> Iterator[PredictionLog]:
-    """Yields the warm-up records of a version; nothing if it has none.
+def read_warmup(version_dir: str | Path) -> Iterator[Any]:
+    """Yields the warm-up records of a version, each a `PredictionLog`; nothing if it has none.
 
     Raises:
         ValueError: if the file is not a TFRecord of `PredictionLog` or has too many records.

@@ -109,7 +109,8 @@ def models(toy, tmp_path_factory):
     serving.export(toy, directory / "toy", version=1)
     serving.export(toy, directory / "toy", version=3, warmup=SENTENCES)
     a, b = keras.Input((2,), name="a"), keras.Input((2,), name="b")
-    plain = keras.Model({"a": a, "b": b}, {"difference": a - 2 * b})
+    difference = keras.ops.subtract(a, keras.ops.multiply(b, 2))
+    plain = keras.Model({"a": a, "b": b}, {"difference": difference})
     serving.export(plain, directory / "plain")
     return directory
 
