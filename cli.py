@@ -156,9 +156,9 @@ def recipes(pattern: str) -> None:
 @click.argument("pattern", default="*")
 def presets(pattern: str) -> None:
     """List the presets. Those whose name matches PATTERN."""
-    from . import zoo
+    from .zoo.preset import get_preset, list_presets
 
-    found = [zoo.get_preset(name) for name in zoo.list_presets(pattern)]
+    found = [get_preset(name) for name in list_presets(pattern)]
     rows = [(each.name, each.description, f"{each.parameters:,}") for each in found]
     _print_table(("preset", "description", "parameters"), rows, f"No preset matches {pattern!r}.")
 
@@ -322,8 +322,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         cli.main(args=arguments, prog_name="polysemy", obj=state, standalone_mode=False)
     except (click.Abort, KeyboardInterrupt):
         return 130
-    except BrokenPipeError:  # `polysemy recipes | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
         return 1

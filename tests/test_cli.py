@@ -1,0 +1,209 @@
+"""The command line: what it parses, whom it calls, how it says that something went wrong."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import numpy as np
+import pytest
+
+from polysemy import cli
+from polysemy.recipes.config import Experiment, TaskConfig, TrainerConfig
+
+TOY = Experiment("toy_task", TaskConfig(), TrainerConfig(steps=10), description="A toy.")
+FAILING = ["show-config", "x"]  # with the fixture `fail`
+
+
+def commands(group: click.Group, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    """Lists every command as the words that call it."""
+    found = []
+    for name, command in group.commands.items():
+        found.append((*path, name))
+        if isinstance(command, click.Group):
+            found += commands(command, (*path, name))
+    return found
+
+
+@pytest.fixture
+def toy(monkeypatch):
+    """Replaces the experiments by one."""
+    monkeypatch.setattr("polysemy.recipes.experiments.get", lambda name: TOY)
+    monkeypatch.setattr("polysemy.recipes.experiments.list_experiments", lambda pattern: [TOY.name])
+
+
+@pytest.fixture
+def fail(monkeypatch):
+    """Makes `polysemy show-config x` raise what it is given."""
+
+    def raising(error):
+        def get(name):
+            raise error
+
+        monkeypatch.setattr("polysemy.recipes.experiments.get", get)
+
+    return raising
+
+
+@pytest.mark.parametrize("words", commands(cli.cli), ids=" ".join)
+def test_help_has_examples_that_parse(words, capsys):
+    assert cli.main([*words, "--help"]) == 0
+    assert "Usage: polysemy " + " ".join(words) in capsys.readouterr().out
+    command: click.Command = cli.cli
+    for word in words:
+        assert isinstance(command, click.Group)
+        command = command.commands[word]
+    if isinstance(command, click.Group):
+        return
+    assert isinstance(command, cli.Command) and command.examples
+    assert all("polysemy " + " ".join(words) in example for example in command.examples)
+
+
+def test_without_arguments_the_help_is_shown(capsys):
+    assert cli.main([]) == 1
+    assert "Commands:\n" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["serv", "x"], "Unknown command `serv`; did you mean `serve`?"),
+        (["qqq"], "Unknown command `qqq`; see `polysemy --help`."),
+        (["convert", "elm"], "Unknown command `elm`; did you mean `elmo`?"),
+        (["serve", "x", "--prt", "1"], "No such option '--prt'. Did you mean '--port'?"),
+        (["run", "toy", "trian"], "'trian' is not one of 'train', 'evaluate', 'export'."),
+        (["run"], "Missing argument 'NAME'."),
+        (["run", "no_such_experiment", "train"], "Received: experiment='no_such_experiment'."),
+        (["recipes", "no_such_*"], "No experiment matches 'no_such_*'."),
+        (["presets", "no_such_*"], "No preset matches 'no_such_*'."),
+        (["export", "/no/such/run", "out"], "'/no/such/run/config.json'"),
+    ],
+)
+def test_error_is_one_line(arguments, message, capsys):
+    assert cli.main(arguments) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("Error: ") and captured.err.count("\n") == 1
+    assert message in captured.err
+
+
+@pytest.mark.parametrize(
+    "error, line",
+    [
+        (ValueError("`a` must be 1.\n  Received: a=2"), "Error: `a` must be 1. Received: a=2\n"),
+        (KeyError("no `b`"), "Error: no `b`\n"),
+        (RuntimeError(), "Error: RuntimeError\n"),
+    ],
+)
+def test_failure_of_a_command_is_one_line(error, line, fail, capsys):
+    fail(error)
+    assert cli.main(FAILING) == 1
+    assert capsys.readouterr().err == line
+
+
+def test_missing_module_names_the_extra(fail, capsys):
+    fail(ModuleNotFoundError("No module named 'grpc'", name="grpc"))
+    assert cli.main(FAILING) == 1
+    assert "'grpc'; `pip install 'polysemy[serving]'` brings it." in capsys.readouterr().err
+
+
+def test_grpc_error_says_code_and_details(fail, capsys):
+    grpc = pytest.importorskip("grpc")
+
+    class Failed(grpc.RpcError):
+        def code(self):
+            return grpc.StatusCode.UNAVAILABLE
+
+        def details(self):
+            return "nobody listens"
+
+    fail(Failed())
+    assert cli.main(FAILING) == 1
+    assert capsys.readouterr().err == "Error: UNAVAILABLE: nobody listens\n"
+
+
+def test_error_of_tensorflow_is_one_line(fail, capsys):
+    tf = pytest.importorskip("tensorflow")
+    fail(tf.errors.NotFoundError(None, None, "no such file"))
+    assert cli.main(FAILING) == 1
+    assert capsys.readouterr().err == "Error: no such file\n"
+
+
+@pytest.mark.parametrize("arguments", [["--debug", *FAILING], [*FAILING, "--debug"]])
+def test_debug_shows_the_traceback(arguments, fail):
+    fail(ValueError("here"))
+    with pytest.raises(ValueError, match="here"):
+        cli.main(arguments)
+
+
+def test_mistake_of_the_program_is_not_hidden(fail):
+    fail(AssertionError("a bug"))
+    with pytest.raises(AssertionError, match="a bug"):
+        cli.main(FAILING)
+
+
+def test_interrupt_ends_quietly(fail, capsys):
+    fail(KeyboardInterrupt())
+    assert cli.main(FAILING) == 130
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_run_passes_on_what_it_parsed(toy, monkeypatch):
+    calls = []
+    monkeypatch.setattr("polysemy.recipes.run.run_experiment", lambda *given: calls.append(given))
+    words = "run toy_task train export --set a.b=c --set d=1 --seed 3 --variant mix --out there"
+    assert cli.main(words.split()) == 0
+    assert cli.main(["run", "toy_task", "train"]) == 0
+    steps = ("train", "export")
+    assert calls == [
+        (TOY, steps, ("a.b=c", "d=1"), Path("there"), (3,), ("mix",), None),
+        (TOY, ("train",), (), Path("runs"), None, None, None),
+    ]
+
+
+def test_show_config_prints_the_overridden_tree(toy, capsys):
+    assert cli.main(["show-config", "toy_task", "--set", "trainer.steps=7"]) == 0
+    assert json.loads(capsys.readouterr().out)["trainer"]["steps"] == 7
+
+
+def test_recipes_are_listed(toy, capsys):
+    assert cli.main(["recipes"]) == 0
+    out = capsys.readouterr().out
+    assert "toy_task" in out and "A toy." in out
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_prints_a_script(shell, capsys):
+    assert cli.main(["completion", shell]) == 0
+    assert "_POLYSEMY_COMPLETE" in capsys.readouterr().out
+
+
+def test_completion_knows_every_experiment():
+    from polysemy.recipes.experiments import list_experiments
+
+    found = [item.value for item in cli._complete_experiments(None, None, "")]
+    assert found == list_experiments("*")
+
+
+def test_outputs_become_json():
+    outputs = {
+        "tags": np.array([[b"B-LOC", "Ü".encode()]], object),
+        "p": np.ones((1, 2), "float32"),
+    }
+    plain = {name: cli._plain(value) for name, value in outputs.items()}
+    assert json.loads(json.dumps(plain)) == {"tags": [["B-LOC", "Ü"]], "p": [[1.0, 1.0]]}
+
+
+def test_console_script_ends_with_the_exit_code():
+    script = Path(sys.executable).with_name("polysemy")
+    done = subprocess.run([script, "serv"], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr == "Error: Unknown command `serv`; did you mean `serve`?\n"
+
+
+def test_closed_pipe_is_silent():
+    script = Path(sys.executable).with_name("polysemy")
+    code = f"'{script}' completion bash | true"
+    done = subprocess.run(["bash", "-c", code], capture_output=True, text=True)
+    assert done.stderr == ""
