@@ -186,10 +186,11 @@ def export(run_directory: Path, directory: Path) -> None:
         "polysemy serve /models/ner --engine tensorflow_model_server",
     )
 )
-@click.argument("directory", metavar="DIR", type=_path)
+@click.argument("directory", metavar="[DIR]", required=False, type=_path)
 @click.option("--port", default=8500, show_default=True, help="Of gRPC; 0: a free one.")
 @click.option("--rest_api_port", default=8501, show_default=True, help="Of REST; 0: a free one.")
 @click.option("--model_name", help="Name that clients ask for. [the name of DIR]")
+@click.option("--model_base_path", type=_path, help="DIR, as TensorFlow Serving calls it.")
 @click.option(
     "--engine",
     type=click.Choice(["polysemy", "tensorflow_model_server"]),
@@ -197,14 +198,14 @@ def export(run_directory: Path, directory: Path) -> None:
     show_default=True,
     help="The server: Polysemy's own, or TensorFlow Serving's if it is installed.",
 )
-def serve(
-    directory: Path, port: int, rest_api_port: int, model_name: str | None, engine: str
-) -> None:
-    """Serve an exported model. The newest version in DIR, over gRPC and REST, until Ctrl-C."""
+def serve(directory, port, rest_api_port, model_name, model_base_path, engine) -> None:
+    """Serve exported models. DIR's newest version, over gRPC and REST, until Ctrl-C.
+
+    DIR holds one model's versions, or one folder for each model.
+    """
     from .serving.server import serve_forever
 
-    ports = {"port": port, "rest_api_port": rest_api_port}
-    serve_forever(directory, **ports, model_name=model_name, engine=engine)
+    serve_forever(directory, port, rest_api_port, model_name, model_base_path, engine)
 
 
 @cli.command(examples=('polysemy predict localhost:8500 ner "Ada lives in London ."',))
@@ -217,7 +218,7 @@ def predict(address: str, model: str, text: tuple[str, ...], signature: str) -> 
     from .serving.client import Client
 
     with Client(address) as client:
-        outputs = client.predict(model, {"sentences": list(text)}, signature_name=signature)
+        outputs = client.predict(model, {"sentences": list(text)}, signature=signature)
     click.echo(json.dumps({name: _plain(value) for name, value in outputs.items()}))
 
 

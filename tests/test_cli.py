@@ -207,3 +207,57 @@ def test_closed_pipe_is_silent():
     code = f"'{script}' completion bash | true"
     done = subprocess.run(["bash", "-c", code], capture_output=True, text=True)
     assert done.stderr == ""
+
+
+def test_predict_sends_the_texts_and_prints_json(monkeypatch, capsys):
+    calls = []
+
+    def predict(self, *given, **named):
+        calls.append((self.address, *given, named))
+        return {"tags": np.array([[b"O"]], object)}
+
+    monkeypatch.setattr("polysemy.serving.client.Client.predict", predict)
+    assert cli.main(["predict", "localhost:1", "ner", "a b", "c", "--signature", "s"]) == 0
+    sentences = {"sentences": ["a b", "c"]}
+    assert calls == [("localhost:1", "ner", sentences, {"signature": "s"})]
+    assert json.loads(capsys.readouterr().out) == {"tags": [["O"]]}
+
+
+def test_predict_says_that_nobody_listens(capsys):
+    assert cli.main(["predict", "localhost:1", "ner", "a"]) == 1
+    err = capsys.readouterr().err
+    assert err.startswith("Error: localhost:1: UNAVAILABLE: ") and err.count("\n") == 1
+
+
+def test_serve_passes_on_what_it_parsed(monkeypatch):
+    calls = []
+    monkeypatch.setattr("polysemy.serving.server.serve_forever", lambda *given: calls.append(given))
+    assert cli.main(["serve", "models", "--port", "0", "--model_name", "ner"]) == 0
+    assert cli.main(["serve", "--model_base_path", "m"]) == 0
+    assert calls == [
+        (Path("models"), 0, 8501, "ner", None, "polysemy"),
+        (None, 8500, 8501, None, Path("m"), "polysemy"),
+    ]
+
+
+def test_export_takes_the_best_weights_of_the_run(toy, monkeypatch, tmp_path, capsys):
+    from polysemy.recipes.config import write_config
+
+    done = []
+
+    class Trainer:
+        model = "model"
+        task = type("Task", (), {"export_model": staticmethod(lambda model: f"served {model}")})
+
+        def __init__(self, run, directory):
+            assert (run, directory) == (TOY, tmp_path)
+
+        def load_best(self):
+            done.append("best")
+
+    monkeypatch.setattr("polysemy.recipes.run.build_trainer", Trainer)
+    monkeypatch.setattr("polysemy.serving.export", lambda model, to: done.append(model) or to / "1")
+    write_config(TOY, tmp_path / "config.json")
+    assert cli.main(["export", str(tmp_path), "there"]) == 0
+    assert done == ["best", "served model"]
+    assert capsys.readouterr().out == f"{Path('there', '1')}\n"
