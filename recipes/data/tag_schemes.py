@@ -141,7 +141,7 @@ def validate(tags: Sequence[str], scheme: str) -> None:
     tags_to_spans(tags, scheme, strict=True)
 
 
-def spans_to_tags(spans: Iterable[Span | tuple], length: int, scheme: str) -> list[str]:
+def spans_to_tags(spans: Iterable[tuple[int, int, str]], length: int, scheme: str) -> list[str]:
     """Writes spans as tags.
 
     Args:
@@ -163,7 +163,7 @@ def spans_to_tags(spans: Iterable[Span | tuple], length: int, scheme: str) -> li
     last, alone = {"BIOES": "ES", "BIOUL": "LU"}.get(scheme, "IB")
     tags = ["O"] * length
     previous = Span(0, 0, "")
-    for start, end, kind in sorted(Span(*span) for span in spans):
+    for start, end, kind in sorted(spans):
         if not 0 <= start < end <= length or start < previous.end:
             raise ValueError(
                 f"`spans` must lie inside the {length} tokens, hold at least one token and not "
