@@ -4,6 +4,7 @@ import errno
 import os
 import shutil
 import sys
+from typing import Any
 
 import keras
 import numpy as np
@@ -115,7 +116,6 @@ def test_assets_move_with_the_folder_and_survive_another_export(make_model, tmp_
     path = serving.export(model, tmp_path / "a")
     assert [name for name in os.listdir(f"{path}/assets")] == ["words.txt"]
     shutil.move(path, tmp_path / "moved")
-    expected = model.serving_outputs
     loaded = tf.saved_model.load(str(tmp_path / "moved"))
     before = loaded.signatures["serving_default"](sentences=tf.constant(["the bank"]))
     tf.saved_model.save(loaded, str(tmp_path / "again"), signatures=dict(loaded.signatures))
@@ -123,7 +123,6 @@ def test_assets_move_with_the_folder_and_survive_another_export(make_model, tmp_
     again = tf.saved_model.load(str(tmp_path / "again"))
     after = again.signatures["serving_default"](sentences=tf.constant(["the bank"]))
     np.testing.assert_array_equal(before["default"], after["default"])
-    assert expected is not None
 
 
 def test_versions_count_up_from_the_highest(make_model, tmp_path):
@@ -189,7 +188,7 @@ def test_wrong_arguments_are_named(make_model, tmp_path):
     model = make_model()
     inputs = keras.Input((3,), name="features")
     plain = keras.Model(inputs, keras.layers.Dense(2)(inputs))
-    for arguments, message in (
+    cases: list[tuple[tuple[Any, ...], str]] = [
         ((model, tmp_path, -1), "`version` must be an integer"),
         (
             (model, tmp_path, None, "words"),
@@ -200,7 +199,8 @@ def test_wrong_arguments_are_named(make_model, tmp_path):
         ((plain, tmp_path, None, None, ["one"]), "`warmup` must be arrays by input name"),
         ((plain, tmp_path, None, None, {"x": [1.0]}), r"`warmup` must have \['features'\]"),
         ((keras.Sequential([keras.layers.Dense(2)]), tmp_path), "`model` must be a built"),
-    ):
+    ]
+    for arguments, message in cases:
         with pytest.raises(ValueError, match=message):
             serving.export(*arguments)
     model.preprocessor = lambda sentences: {}

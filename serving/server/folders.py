@@ -1,0 +1,72 @@
+"""Which models a directory holds."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+
+def find_models(directory: str | os.PathLike, model_name: str | None = None) -> dict[str, Path]:
+    """Finds model folders: those with versions, folders whose whole name is a number.
+
+    Args:
+        directory: a model folder, which is then the only one, or a folder of them.
+        model_name: the name to serve the only model under. Default: the name of its folder.
+
+    Returns:
+        dict of name to path.
+
+    Raises:
+        ValueError: if there is no model, or several and one name.
+
+    Example:
+    >>> import tempfile
+    >>> root = Path(tempfile.mkdtemp())
+    >>> (root / "elmo" / "1").mkdir(parents=True)
+    >>> list(find_models(root)), list(find_models(root / "elmo", "encoder"))
+    (['elmo'], ['encoder'])
+    """
+    root = Path(directory).resolve()
+    if not root.is_dir():
+        raise ValueError(f"`directory` must be a folder. Received: directory={str(directory)!r}")
+    if version_folders(root):
+        found = {root.name: root}
+    else:
+        children = sorted(child for child in root.iterdir() if child.is_dir())
+        found = {child.name: child for child in children if version_folders(child)}
+    if not found:
+        hint = ""
+        if (root / "saved_model.pb").is_file():
+            hint = f" It is one version of a model: give its parent, {str(root.parent)!r}."
+        raise ValueError(
+            "`directory` must be a model folder, with numbered versions in it, or a folder of "
+            f"such. Received: directory={str(directory)!r}.{hint}"
+        )
+    if model_name is not None:
+        if len(found) > 1:
+            raise ValueError(
+                "`model_name` must be None for a folder of several models. "
+                f"Received: model_name={model_name!r} for {', '.join(found)}"
+            )
+        (path,) = found.values()
+        found = {model_name: path}
+    return found
+
+
+def version_folders(model: str | os.PathLike) -> dict[int, Path]:
+    """The versions of a model folder, ascending; `00000012` is version 12.
+
+    Example:
+    >>> version_folders("/nonexistent")
+    {}
+    """
+    path = Path(model)
+    if not path.is_dir():
+        return {}
+    found = {
+        int(child.name): child
+        for child in path.iterdir()
+        if re.fullmatch(r"[0-9]{1,19}", child.name) and child.is_dir()
+    }
+    return dict(sorted(found.items()))

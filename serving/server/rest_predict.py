@@ -1,0 +1,200 @@
+"""The body of REST's `:predict`: rows (`instances`) or columns (`inputs`), and its answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import grpc
+import numpy as np
+import tensorflow as tf
+
+from ..errors import ServingError, invalid_argument
+from .json_tensors import is_base64, parse, preview, to_array, to_json
+from .manager import ModelManager
+from .servable import DEFAULT_SIGNATURE
+
+
+def predict(manager: ModelManager, spec: Any, body: bytes) -> dict[str, Any]:
+    """Answers a request for the version that `spec` means.
+
+    Returns:
+        The answer as an object for `json.dumps`: `predictions` for rows, `outputs` for columns.
+
+    Raises:
+        ServingError: as TensorFlow Serving's REST API fails.
+    """
+    document = parse(body)
+    signature = document.get("signature_name", DEFAULT_SIGNATURE)
+    if not isinstance(signature, str):
+        raise invalid_argument(
+            f"JSON Value: {preview(document)} 'signature_name' key must be a string value."
+        )
+    signature = signature or DEFAULT_SIGNATURE
+    servable = manager.resolve(spec)
+    try:
+        inputs = servable.signature_def(signature).inputs
+    except ServingError as error:
+        raise invalid_argument(
+            f'Serving signature name: "{signature}" not found in signature def'
+        ) from error
+    if not inputs:
+        raise invalid_argument(f"Failed to get input map for signature: {signature}")
+    dtypes = {alias: tf.as_dtype(inputs[alias].dtype) for alias in sorted(inputs)}
+    rows = _is_row_format(document)
+    arrays = (
+        from_rows(document["instances"], dtypes)
+        if rows
+        else from_columns(document["inputs"], dtypes)
+    )
+    tensors = {alias: tf.constant(array, dtypes[alias]) for alias, array in arrays.items()}
+    outputs = servable.run(signature, tensors)
+    outputs = {alias: outputs[alias].numpy() for alias in sorted(outputs)}
+    if rows:
+        return {"predictions": to_rows(outputs)}
+    columns = {alias: to_json(alias, np.asarray(array)) for alias, array in outputs.items()}
+    return {"outputs": next(iter(columns.values())) if len(columns) == 1 else columns}
+
+
+def _is_row_format(document: Mapping[str, Any]) -> bool:
+    found = {"inputs", "instances"} & set(document)
+    if not found:
+        raise invalid_argument("Missing 'inputs' or 'instances' key")
+    if len(found) == 2:
+        raise invalid_argument(
+            "Not formatted correctly expecting only one of 'inputs' or 'instances' keys"
+        )
+    return found == {"instances"}
+
+
+def from_columns(value: Any, dtypes: Mapping[str, tf.DType]) -> dict[str, np.ndarray]:
+    """Reads `inputs`: one tensor, or an object with every input; other names are ignored.
+
+    Example:
+    >>> from_columns({"a": [1], "b": [[2.0]]}, {"a": tf.int32, "b": tf.float32})["a"]
+    array([1], dtype=int32)
+    """
+    if not isinstance(value, dict) or is_base64(value):
+        if len(dtypes) > 1:
+            raise invalid_argument(
+                f"JSON Value: {preview(value)} 'inputs' is a plain value/list, but expecting an "
+                "object with key/value pairs as multiple input tensors are required"
+            )
+        value = {next(iter(dtypes)): value}
+    arrays = {}
+    for alias, dtype in dtypes.items():
+        if alias not in value:
+            raise invalid_argument(f"Missing named input: {alias} in 'inputs' object.")
+        arrays[alias] = to_array(value[alias], dtype)
+    return arrays
+
+
+def from_rows(instances: Any, dtypes: Mapping[str, tf.DType]) -> dict[str, np.ndarray]:
+    """Reads `instances`: a list with one value, or one object of named values, a row.
+
+    Example:
+    >>> from_rows([{"a": 1}, {"a": 2}], {"a": tf.float32})
+    {'a': array([1., 2.], dtype=float32)}
+    """
+    if not isinstance(instances, list):
+        raise invalid_argument(
+            f"JSON Value: {preview(instances)} Expecting 'instances' to be an list/array"
+        )
+    if not instances:
+        raise invalid_argument("JSON Value: [] No values in 'instances' array")
+    objects = _is_object(instances[0])
+    if not objects and len(dtypes) > 1:
+        raise invalid_argument(
+            f"JSON Value: {preview(instances)} 'instances' is a plain list, but expecting list "
+            "of objects as multiple input tensors are required"
+        )
+    for i, row in enumerate(instances):
+        if objects != _is_object(row):
+            expected, got = ("object", "list") if objects else ("value/list", "object")
+            raise invalid_argument(f"Expecting {expected} but got {got} at item {i} of input list")
+    if not objects:
+        alias, dtype = next(iter(dtypes.items()))
+        return {alias: _stacked(instances, dtype)}
+    for i, row in enumerate(instances):
+        where = f"Failed to process element: {i} of 'instances' list. JSON object: {preview(row)}"
+        for alias in row:
+            if alias not in dtypes:
+                raise invalid_argument(f"{where} does not have named input: {alias}")
+        if len(row) != len(dtypes):
+            raise invalid_argument(f"{where} keys must be equal to: {','.join(dtypes)}")
+    return {
+        alias: _stacked([row[alias] for row in instances], dtype) for alias, dtype in dtypes.items()
+    }
+
+
+def _is_object(row: Any) -> bool:
+    return isinstance(row, dict) and not is_base64(row)
+
+
+def _stacked(rows: list, dtype: tf.DType) -> np.ndarray:
+    """Reads all rows as one tensor; tells which row is unlike the first where that fails."""
+    try:
+        return to_array(rows, dtype)
+    except ServingError as error:
+        first = None
+        for i, row in enumerate(rows):
+            where = f"Failed to process element: {i} of 'instances' list. Error: "
+            try:
+                array = to_array(row, dtype)
+            except ServingError as inner:
+                raise invalid_argument(where + str(inner)) from inner
+            first = array if first is None else first
+            if array.size != first.size:
+                raise invalid_argument(
+                    f"{where}Expecting tensor size: {first.size} but got: {array.size}"
+                ) from error
+            if array.shape != first.shape:
+                shapes = f"{_brackets(first.shape)} but got: {_brackets(array.shape)}"
+                raise invalid_argument(f"{where}Expecting shape {shapes}") from error
+        raise
+
+
+def to_rows(outputs: Mapping[str, np.ndarray]) -> list:
+    """Writes one value a row, or one object a row where there are several outputs.
+
+    Example:
+    >>> to_rows({"a": np.array([1, 2]), "b": np.array([True, False])})
+    [{'a': 1, 'b': True}, {'a': 2, 'b': False}]
+    """
+    size = None
+    columns = {}
+    for alias, array in outputs.items():
+        array = np.asarray(array)
+        if array.ndim == 0:
+            raise invalid_argument(f"Tensor name: {alias} has no shape information")
+        size = len(array) if size is None else size
+        if len(array) != size:
+            raise invalid_argument(
+                f"Tensor name: {alias} has inconsistent batch size: {len(array)} "
+                f"expecting batch size: {size}"
+            )
+        columns[alias] = to_json(alias, array)
+    if len(columns) == 1:
+        return next(iter(columns.values()))
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def _brackets(shape: tuple[int, ...]) -> str:
+    return "[" + ",".join(map(str, shape)) + "]"
+
+
+HTTP_STATUS = {  # of an error's code; 500 for every other
+    grpc.StatusCode.INVALID_ARGUMENT: 400,
+    grpc.StatusCode.FAILED_PRECONDITION: 400,
+    grpc.StatusCode.OUT_OF_RANGE: 400,
+    grpc.StatusCode.UNAUTHENTICATED: 401,
+    grpc.StatusCode.PERMISSION_DENIED: 403,
+    grpc.StatusCode.NOT_FOUND: 404,
+    grpc.StatusCode.ALREADY_EXISTS: 409,
+    grpc.StatusCode.ABORTED: 409,
+    grpc.StatusCode.RESOURCE_EXHAUSTED: 429,
+    grpc.StatusCode.CANCELLED: 499,
+    grpc.StatusCode.UNIMPLEMENTED: 501,
+    grpc.StatusCode.UNAVAILABLE: 503,
+    grpc.StatusCode.DEADLINE_EXCEEDED: 504,
+}
