@@ -1,7 +1,8 @@
 """The configuration of an experiment: frozen dataclasses, typed overrides, JSON.
 
-An experiment is a tree of frozen dataclasses. Its leaves are overridden by dotted names, each value parsed to the type that the
-field declares, and the resolved tree is written as JSON beside the checkpoints. Nothing here imports TensorFlow.
+An experiment is a tree of frozen dataclasses. Its leaves are overridden by dotted names, each value
+parsed to the type that the field declares, and the resolved tree is written as JSON beside the
+checkpoints. Nothing here imports TensorFlow.
 """
 
 from __future__ import annotations
@@ -52,17 +53,23 @@ class TrainerConfig:
 
     Args:
         steps: int or None. Training ends after so many steps.
-        epochs: int or None. Training ends after so many epochs. Of both, whichever comes first; one must be given.
+        epochs: int or None. Training ends after so many epochs. Of both, whichever comes first; one
+            must be given.
         steps_per_epoch: int or None. Steps of one epoch; None: one pass over the training data.
         optimizer: str. Name of a Keras optimizer: "adam", "adamw", "adagrad", "adadelta", "sgd" …
-        optimizer_options: mapping of str to float. Further arguments of the optimizer, such as `initial_accumulator_value`.
+        optimizer_options: mapping of str to float. Further arguments of the optimizer, such as
+            `initial_accumulator_value`.
         learning_rate: float. The highest rate of the schedule.
-        schedule: str. "constant", "linear" (to zero at the last step) or "inverse_sqrt"; each after the warm-up.
+        schedule: str. "constant", "linear" (to zero at the last step) or "inverse_sqrt"; each after
+            the warm-up.
         warmup_steps: int. Updates over which the rate rises linearly from zero.
-        weight_decay: float or None. Decoupled decay of kernels and embeddings, not of biases and normalization.
-        gradient_clip_norm: float or None. Global norm to which the gradient of the global batch is clipped.
+        weight_decay: float or None. Decoupled decay of kernels and embeddings, not of biases and
+            normalization.
+        gradient_clip_norm: float or None. Global norm to which the gradient of the global batch is
+            clipped.
         gradient_accumulation: int. Batches whose gradients are averaged into one update.
-        patience: int or None. Epochs without a better dev score after which training ends; None: never.
+        patience: int or None. Epochs without a better dev score after which training ends; None:
+            never.
         mixed_precision: str. Keras dtype policy: "float32", "mixed_bfloat16", "mixed_float16" …
         jit_compile: bool. Compile the training step with XLA.
         strategy: str. "auto", "one_device", "mirrored", "multi_worker" or "tpu".
@@ -106,7 +113,8 @@ class Experiment:
         trainer: TrainerConfig.
         data: DataConfig.
         seeds: tuple of int. One run for each.
-        variants: mapping. A small grid: name → dotted overrides, such as `{"no_lm": {"task.encoder": None}}`.
+        variants: mapping. A small grid: name → dotted overrides, such as `{"no_lm":
+            {"task.encoder": None}}`.
         paper: str. The published value, for the closing line.
         expected: str. The score to expect here, with the hardware and the minutes.
         description: str. One line for the list of experiments.
@@ -155,7 +163,8 @@ def apply_overrides(experiment: Experiment, overrides: Iterable[str]) -> Experim
     """Returns the experiment with `key=value` overrides applied, each value parsed to the type of its field.
 
     Raises:
-        ValueError: an override without "=", an unknown key (the nearest valid one is named) or a value of another type.
+        ValueError: an override without "=", an unknown key (the nearest valid one is named) or a
+            value of another type.
 
     Example:
     >>> from polysemy.recipes.config import Experiment, TaskConfig, TrainerConfig, apply_overrides
@@ -217,7 +226,9 @@ def from_dict(values: Mapping[str, Any], like: T) -> T:
 def write_config(experiment: Experiment, path: str | Path) -> None:
     """Writes the tree as JSON."""
     text = json.dumps(to_dict(experiment), indent=2, ensure_ascii=False)
-    Path(path).write_text(text + "\n", encoding="utf-8")
+    beside = Path(path).with_name(Path(path).name + ".partial")
+    beside.write_text(text + "\n", encoding="utf-8")
+    beside.replace(path)
 
 
 def read_config(path: str | Path, like: Experiment) -> Experiment:

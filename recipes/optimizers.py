@@ -26,21 +26,23 @@ UNDECAYED = ("bias", "gamma", "beta", "scale")
 def build_optimizer(config: TrainerConfig, total_updates: int | None = None):
     """Returns the Keras optimizer: schedule, clipping, accumulation and decay as configured.
 
-    Under `tf.distribute` Keras clips each replica's gradient before the replicas are summed, which is not the clipping of the
-    global batch; here the gradients are summed first, so the number of replicas does not change the result.
+    Under `tf.distribute` Keras clips each replica's gradient before the replicas are summed, which
+    is not the clipping of the global batch; here the gradients are summed first, so the number of
+    replicas does not change the result.
 
     Args:
         config: TrainerConfig.
         total_updates: int or None. Updates of the whole training, for a schedule that ends.
 
     Raises:
-        ValueError: an unknown name (the nearest is named) or an option that the optimizer does not have.
+        ValueError: an unknown name (the nearest is named) or an option that the optimizer does not
+            have.
 
     Example:
     >>> from polysemy.recipes.config import TrainerConfig
     >>> from polysemy.recipes.optimizers import build_optimizer
-    >>> build_optimizer(TrainerConfig(steps=10, optimizer="adagrad", gradient_clip_norm=5.0)).global_clipnorm
-    5.0
+    >>> build_optimizer(TrainerConfig(steps=10, optimizer="adagrad",
+    gradient_clip_norm=5.0)).global_clipnorm 5.0
     """
     if config.optimizer not in OPTIMIZERS:
         raise ValueError(
@@ -75,6 +77,12 @@ def _summed_before_clipping(cls):
     """Returns a subclass of a Keras optimizer that clips the gradient of all replicas instead of each replica's."""
 
     class Optimizer(cls):
+        def _get_current_learning_rate(self):
+            # Keras hands the schedule the batches, which under accumulation are not the updates.
+            if isinstance(self._learning_rate, keras.optimizers.schedules.LearningRateSchedule):
+                return self._learning_rate(self.iterations)
+            return super()._get_current_learning_rate()
+
         def _clip_gradients(self, grads):
             if self.global_clipnorm is None:
                 return super()._clip_gradients(grads)

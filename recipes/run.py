@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from .config import Experiment, nearest, to_dict, write_config
 from .results import append_rows, commit, mean_and_sd
-from .strategy import build_strategy, describe_hardware
+from .strategy import build_strategy, describe_hardware, is_chief
 from .tasks.task import Task
 from .trainer import Trainer
 
@@ -41,7 +41,8 @@ def run_experiment(
 ) -> dict[str, dict[str, tuple[float, float]]]:
     """Runs an experiment: each variant with each seed in `OUT/<experiment>/<variant>/seed<k>`, then one closing line a variant.
 
-    What is done already is not done again: the same command after an interruption goes on where it was.
+    What is done already is not done again: the same command after an interruption goes on where it
+    was.
 
     Args:
         experiment: Experiment, or the name of one.
@@ -53,10 +54,12 @@ def run_experiment(
         results: CSV file to which a row for each score is written; None: none is.
 
     Returns:
-        variant → score (`test_f1`) → (mean, sd) over the seeds; empty where nothing has been evaluated.
+        variant → score (`test_f1`) → (mean, sd) over the seeds; empty where nothing has been
+        evaluated.
 
     Raises:
-        ValueError: an unknown step, variant or setting, or a run folder that holds another configuration.
+        ValueError: an unknown step, variant or setting, or a run folder that holds another
+            configuration.
     """
     if isinstance(experiment, str):
         from .experiments import (
@@ -117,6 +120,8 @@ def run_experiment(
             }
             for name, (mean, sd) in scores.items()
         ]
+    if not is_chief(strategy):
+        return summary
     for line in lines:
         print(line, flush=True)
     if results is not None and rows:
@@ -148,16 +153,16 @@ def _run(
     strategy: tf.distribute.Strategy | None,
 ) -> dict[str, Any]:
     """Does the steps of one variant with one seed, as far as they are not done; returns what `result.json` holds."""
-    print(
-        f"{run.name} {run.variant} seed {run.seed}: {', '.join(steps)} in {directory}", flush=True
-    )
-    _claim(run, directory)
+    chief = is_chief(strategy)
+    say = partial(print, flush=True) if chief else _say_nothing
+    say(f"{run.name} {run.variant} seed {run.seed}: {', '.join(steps)} in {directory}")
+    _claim(run, directory, chief)
     path = directory / "result.json"
     result: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     exported = "export" in result and Path(result["export"]).exists()
     is_done = {"train": "steps" in result, "evaluate": "scores" in result, "export": exported}
     if all(is_done[step] for step in steps):
-        print(f"already done: nothing to {' or '.join(steps)} in {directory}", flush=True)
+        say(f"already done: nothing to {' or '.join(steps)} in {directory}")
         return result
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy(run.trainer.mixed_precision)
@@ -184,22 +189,26 @@ def _run(
                     for name, score in trainer.evaluate(split).items()
                 }
                 result["headline"] = f"{splits[-1]}_{trainer.task.monitor[0]}"
-            elif step == "export" and not exported:
+            elif step == "export" and not exported and chief:
                 from ..serving import export  # not above: training needs no serving
 
                 trainer.load_best()
                 model = trainer.task.export_model(trainer.model)
                 result["export"] = str(export(model, directory / "export"))
-            if trainer.chief:
-                partial = path.with_name("result.json.partial")
-                partial.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-                partial.replace(path)
+            if chief:
+                beside = path.with_name("result.json.partial")
+                beside.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+                beside.replace(path)
     finally:
         keras.config.set_dtype_policy(policy)
     return result
 
 
-def _claim(run: Experiment, directory: Path) -> None:
+def _say_nothing(text: str) -> None:
+    """What a worker that is not the chief prints."""
+
+
+def _claim(run: Experiment, directory: Path, chief: bool) -> None:
     """Writes `config.json` into the run's folder; refuses a folder of another configuration."""
     path = directory / "config.json"
     if path.exists():
@@ -216,8 +225,9 @@ def _claim(run: Experiment, directory: Path) -> None:
                 f"Received: {directory}, with\n" + "\n".join(differing)
             )
         return
-    directory.mkdir(parents=True, exist_ok=True)
-    write_config(run, path)
+    if chief:
+        directory.mkdir(parents=True, exist_ok=True)
+        write_config(run, path)
 
 
 def _flatten(tree: Any, prefix: str = "") -> dict[str, Any]:

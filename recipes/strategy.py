@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
+from collections.abc import Mapping
 
 import tensorflow as tf
 
@@ -15,9 +17,10 @@ STRATEGIES = ("auto", "one_device", "mirrored", "multi_worker", "tpu")
 def build_strategy(name: str) -> tf.distribute.Strategy | None:
     """Returns the strategy of a name, or None for one device (Keras then needs no strategy).
 
-    "auto" is "multi_worker" where `TF_CONFIG` names a cluster of several workers, "mirrored" where there are several GPUs, else
-    "one_device". "mirrored" takes all GPUs, or all logical CPU devices where there is no GPU. A multi-worker strategy connects
-    the cluster, so it must be made before anything else runs on TensorFlow.
+    "auto" is "multi_worker" where `TF_CONFIG` names a cluster of several workers, "mirrored" where
+    there are several GPUs, else "one_device". "mirrored" takes all GPUs, or all logical CPU devices
+    where there is no GPU. A multi-worker strategy connects the cluster, so it must be made before
+    anything else runs on TensorFlow.
 
     Raises:
         ValueError: an unknown name, no cluster in `TF_CONFIG` for "multi_worker", no TPU for "tpu".
@@ -69,6 +72,35 @@ def is_chief(strategy: tf.distribute.Strategy | None) -> bool:
         and resolver.task_id == 0
         and "chief" not in resolver.cluster_spec().jobs
     )
+
+
+def mean_over_workers(
+    strategy: tf.distribute.Strategy | None, values: Mapping[str, float]
+) -> dict[str, float]:
+    """Returns the mean over all workers of each value; without several workers, the values.
+
+    Waits for all workers, so it is a barrier too.
+    """
+    if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        return dict(values)
+    numbers = tf.constant(list(values.values()), tf.float64)
+    return dict(zip(values, _mean_function(strategy)(numbers).numpy().tolist(), strict=True))
+
+
+@functools.lru_cache(maxsize=1)
+def _mean_function(strategy: tf.distribute.Strategy):
+    """Returns a compiled function (N,) → (N,), the mean over the workers; traced once."""
+
+    @tf.function(reduce_retracing=True)
+    def mean(numbers):
+        def replica(numbers):
+            context = tf.distribute.get_replica_context()
+            # The copy lies on the replica's device, where the reduction must find it.
+            return context.all_reduce(tf.distribute.ReduceOp.MEAN, tf.identity(numbers))
+
+        return strategy.experimental_local_results(strategy.run(replica, args=(numbers,)))[0]
+
+    return mean
 
 
 def describe_hardware() -> str:

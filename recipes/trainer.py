@@ -12,23 +12,25 @@ import tensorflow as tf
 
 from .callbacks import Backup, BestWeights, Epochs, MetricsLog, Progress
 from .config import TrainerConfig
-from .multi_worker import multi_worker_model
+from .distributed_model import distributed_model
 from .optimizers import build_optimizer
 from .state import TrainingState
-from .strategy import is_chief
+from .strategy import is_chief, mean_over_workers
 from .tasks.task import Task
 
 
 class Trainer:
     """Trains a task's model and keeps the best weights.
 
-    Everything is saved after each epoch; the same call on the same folder goes on from there, with the same result as without the
-    interruption. A finished training is not repeated. The random draws of a model must come from Keras seed generators (as in
-    Keras layers), which are part of what is saved.
+    Everything is saved after each epoch; the same call on the same folder goes on from there, with
+    the same result as without the interruption. A finished training is not repeated. The random
+    draws of a model must come from Keras seed generators (as in Keras layers), which are part of
+    what is saved.
 
     Args:
         task: Task, set up already.
-        directory: folder of the run; holds `checkpoint/`, `best.weights.h5`, `metrics.csv`, `tensorboard/`.
+        directory: folder of the run; holds `checkpoint/`, `best.weights.h5`, `metrics.csv`,
+            `tensorboard/`.
         strategy: a `tf.distribute` strategy, or None for one device.
 
     Attributes:
@@ -83,7 +85,9 @@ class Trainer:
         """Returns the task's scores on a split; the model's states are afterwards what they were before."""
         with _restored(self.model):
             scores = self.task.evaluate(self.model, split)
-        return {name: float(score) for name, score in scores.items()}
+        # Workers on different machines may round differently; they must decide alike.
+        scores = {name: float(score) for name, score in scores.items()}
+        return mean_over_workers(self.strategy, scores)
 
     def _train(self) -> None:
         """Compiles, restores, and fits pass after pass."""
@@ -100,9 +104,8 @@ class Trainer:
             )
         self._progress.start()
         try:
-            with multi_worker_model(self.model, self.strategy):
-                while not self.state.finished:
-                    self._fit_pass(epochs, tokens)
+            while not self.state.finished:
+                self._fit_pass(epochs, tokens)
         finally:
             self._progress.stop()
             self._log.close()
@@ -112,10 +115,11 @@ class Trainer:
         index, offset, step = self.state.pass_index, self.state.offset, self.state.step
         dataset = self._dataset(index)
         if offset:
-            dataset = dataset.skip(offset)
-            if not any(True for _ in dataset.take(1)):  # the backup was made after the last batch
+            # Not `dataset` itself: a `tf.data` shuffle gives another order when it is read again.
+            if not any(True for _ in self._dataset(index).skip(offset).take(1)):
                 self.state.pass_index, self.state.offset = index + 1, 0
-                return
+                return  # the backup was made after the last batch of the pass
+            dataset = dataset.skip(offset)
         else:
             self.task.on_pass_begin(self.model)
 
@@ -129,14 +133,16 @@ class Trainer:
         options.experimental_distribute.auto_shard_policy = (
             tf.data.experimental.AutoShardPolicy.DATA
         )
-        self.model.fit(
-            dataset.map(count).with_options(options),
-            initial_epoch=index,
-            epochs=index + 1,
-            callbacks=[epochs, *self.task.callbacks()],
-            shuffle=False,  # the task shuffles
-            verbose=0,
-        )
+        weight = self.task.loss_weight
+        with distributed_model(self.model, self.strategy, weight, dataset.element_spec):
+            self.model.fit(
+                dataset.map(count).with_options(options),
+                initial_epoch=index,
+                epochs=index + 1,
+                callbacks=[epochs, *self.task.callbacks()],
+                shuffle=False,  # the task shuffles
+                verbose=0,
+            )
         if self.state.step == step:
             raise ValueError(
                 f"`train_dataset` must yield at least one batch. Received: none, from data.root={self.task.data.root!r}."
@@ -150,11 +156,12 @@ class Trainer:
         state.finished = state.finished or self._best.exhausted(state)
         numbers = {**scores, **{f"{dev}_{name}": value for name, value in dev_scores.items()}}
         optimizer: Any = self.model.optimizer
-        rate = {"learning_rate": float(optimizer.learning_rate)}
+        rate = {"learning_rate": float(tf.convert_to_tensor(optimizer.learning_rate))}
         self._log.append({"epoch": state.epoch, "step": state.step, **numbers, **rate})
         self._backup.save(self.model, state)
         self._progress.update(state.step, numbers)
         self._progress.line(state.epoch, state.step, numbers, "(best)" if best else "")
+        mean_over_workers(self.strategy, {"saved": 1.0})  # none goes on before the chief has saved
         if self._best.exhausted(state):
             self._progress.message(
                 f"stopped: no better {dev} {self._best.name} for {self.config.patience} epochs"
@@ -166,6 +173,13 @@ class Trainer:
         if config.schedule == "linear" and total_steps is None:
             assert config.epochs is not None  # TrainerConfig asks for steps or epochs
             total_steps = config.epochs * sum(1 for _ in self._dataset(0))
+        if config.gradient_accumulation > 1 and self._num_replicas() > 1:
+            raise ValueError(
+                "`trainer.gradient_accumulation` must be 1 on several replicas, whose gradients "
+                "Keras cannot add up conditionally; divide the batch among more replicas instead. "
+                f"Received: gradient_accumulation={config.gradient_accumulation}, "
+                f"replicas={self._num_replicas()}."
+            )
         updates = total_steps // config.gradient_accumulation if total_steps else None
         arguments = {"jit_compile": config.jit_compile, **self.task.compile_arguments()}
         with self._scope():
@@ -189,6 +203,9 @@ class Trainer:
 
     def _scope(self):
         return self.strategy.scope() if self.strategy is not None else contextlib.nullcontext()
+
+    def _num_replicas(self) -> int:
+        return 1 if self.strategy is None else self.strategy.num_replicas_in_sync
 
     def _score(self, state: TrainingState) -> str:
         return f"{self.task.dev_split} {self._best.name} {state.best:.4g}, epoch {state.best_epoch}"

@@ -19,13 +19,14 @@ FILE = "state.npz"
 class Backup:
     """Saves and restores a training, so that a killed run goes on as if nothing had happened.
 
-    Unlike `keras.callbacks.BackupAndRestore` it keeps every variable of the model (seed generators and the states of stateful
-    layers too) beside the optimizer's, and the position in the data. The file is written beside and renamed, so that a kill
-    during the writing leaves the last good one.
+    Unlike `keras.callbacks.BackupAndRestore` it keeps every variable of the model (seed generators
+    and the states of stateful layers too) beside the optimizer's, and the position in the data. The
+    file is written beside and renamed, so that a kill during the writing leaves the last good one.
 
     Args:
         directory: folder of the checkpoint.
-        writes: bool. Whether this process writes; under `multi_worker` only the chief does, and all must see the folder.
+        writes: bool. Whether this process writes; under `multi_worker` only the chief does, and all
+            must see the folder.
 
     Example:
     >>> import keras, tempfile
@@ -50,7 +51,7 @@ class Backup:
         arrays, names = {}, []
         for index, variable in enumerate(_variables(model)):
             # numpy's own format knows no bfloat16; float32 holds each of its values.
-            value = np.asarray(variable)
+            value = variable.numpy()
             arrays[f"variable_{index}"] = (
                 value.astype("float32") if value.dtype.kind not in "biufc" else value
             )
@@ -78,7 +79,8 @@ class Backup:
         """Sets the variables to the saved ones and returns the state, or None where nothing is saved.
 
         Raises:
-            ValueError: the checkpoint is of another model or optimizer; each variable that differs is named.
+            ValueError: the checkpoint is of another model or optimizer; each variable that differs
+                is named.
         """
         state = self.read_state()
         if state is None:

@@ -19,14 +19,16 @@ from .progress import Progress
 class Epochs(keras.callbacks.Callback):
     """Counts steps and calls `on_end` after each epoch, wherever in a pass over the data it ends.
 
-    What `fit` calls an epoch is here a pass over the data. An epoch is `steps_per_epoch` steps, or a pass where that is None.
+    What `fit` calls an epoch is here a pass over the data. An epoch is `steps_per_epoch` steps, or
+    a pass where that is None.
 
     Args:
         config: TrainerConfig.
         state: TrainingState, updated here.
         progress: Progress.
         tokens: tf.Variable, the number of tokens that the data pipeline has given out.
-        on_end: function of the epoch's training scores; evaluates and saves. Called with `state.epoch` already counted up.
+        on_end: function of the epoch's training scores; evaluates and saves. Called with
+            `state.epoch` already counted up.
     """
 
     def __init__(

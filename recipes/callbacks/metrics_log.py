@@ -12,7 +12,8 @@ import tensorflow as tf
 class MetricsLog:
     """Writes one row an epoch to `metrics.csv`, and the same numbers as TensorBoard scalars.
 
-    Rows are in the file before the checkpoint of their epoch is; `truncate` drops those of an epoch that will be repeated.
+    Rows are in the file before the checkpoint of their epoch is; `truncate` drops those of an epoch
+    that will be repeated.
 
     Args:
         directory: folder of the run.

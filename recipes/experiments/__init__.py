@@ -1,6 +1,7 @@
 """The experiments: one file each, `<system>_<task>.py`, with a module-level `experiment`.
 
-A new experiment is one new file in this folder; nothing else is edited. Listing the names imports none of them.
+A new experiment is one new file in this folder; nothing else is edited. Listing the names imports
+none of them.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ def get(name: str) -> Experiment:
     """Returns the experiment of a name.
 
     Raises:
-        ValueError: no file has this name (the nearest one is named), or it holds no `experiment` of this name.
+        ValueError: no file has this name (the nearest one is named), or it holds no `experiment` of
+            this name.
     """
     names = list_experiments()
     if name not in names:

@@ -17,18 +17,22 @@ from ..config import Experiment
 class Task(abc.ABC):
     """A model, its data and its score: all that the trainer does not know.
 
-    A task is made by its configuration's `create(experiment)`. The trainer calls `setup` once, then `build_model` under the
-    scope of its strategy, `train_dataset` once for each pass over the data, and `evaluate` after each epoch.
+    A task is made by its configuration's `create(experiment)`. The trainer calls `setup` once, then
+    `build_model` under the scope of its strategy, `train_dataset` once for each pass over the data,
+    and `evaluate` after each epoch.
 
     Args:
         experiment: Experiment, resolved to one variant and one seed.
 
     Attributes:
-        experiment, data: the configuration and its `data` part; a subclass usually adds `config = experiment.task`.
+        experiment, data: the configuration and its `data` part; a subclass usually adds `config =
+            experiment.task`.
         seed: int. The seed of this run.
-        monitor: (name of a score of `evaluate`, "max" or "min"): what early stopping and the best weights follow.
+        monitor: (name of a score of `evaluate`, "max" or "min"): what early stopping and the best
+            weights follow.
         dev_split: str. The split that is evaluated after each epoch.
-        evaluation_splits: tuple of str. The splits that the step `evaluate` measures; the last one is reported.
+        evaluation_splits: tuple of str. The splits that the step `evaluate` measures; the last one
+            is reported.
     """
 
     monitor: tuple[str, str] = ("loss", "min")
@@ -56,15 +60,17 @@ class Task(abc.ABC):
     def train_dataset(self, pass_seed: int) -> tf.data.Dataset:
         """Returns one pass over the training data, in batches of the global size, as `fit` takes them.
 
-        The batches must depend on nothing but `pass_seed`, which differs for each run's seed and each pass: a run that was killed
-        continues in the middle of a pass, and the workers of `multi_worker` take their shares of the same batches.
+        The batches must depend on nothing but `pass_seed`, which differs for each run's seed and
+        each pass: a run that was killed continues in the middle of a pass, and the workers of
+            `multi_worker` take their shares of the same batches.
         """
 
     @abc.abstractmethod
     def evaluate(self, model: keras.Model, split: str) -> dict[str, float]:
         """Returns the scores of a split ("dev", "test"). The trainer restores the model's state (not its weights) afterwards.
 
-        `predict` below runs the model alike under every strategy; `model.evaluate` divides the batches among the replicas.
+        `predict` below runs the model alike under every strategy; `model.evaluate` divides the
+        batches among the replicas.
         """
 
     def on_pass_begin(self, model: keras.Model) -> None:  # noqa: B027, an empty hook
@@ -79,7 +85,15 @@ class Task(abc.ABC):
         inputs = batch[0] if isinstance(batch, tuple) else batch
         if isinstance(inputs, Mapping) and "padding_mask" in inputs:
             return tf.reduce_sum(tf.cast(inputs["padding_mask"], tf.int64))
-        return tf.shape(tf.nest.flatten(inputs)[0], out_type=tf.int64)[0]
+        return _count_examples(inputs)
+
+    def loss_weight(self, batch: Any) -> tf.Tensor:
+        """Returns how much the mean of the loss is taken over in (x, y, sample_weight): the examples.
+
+        Several replicas give the loss of one only if this is right: where the loss is a mean over
+        tokens, return `self.count_tokens(batch)`.
+        """
+        return _count_examples(batch[0])
 
     def export_model(self, model: keras.Model) -> keras.Model:
         """Returns the model to export, often the trained one or its encoder."""
@@ -99,3 +113,7 @@ class Task(abc.ABC):
         for batch in dataset:
             inputs = batch[0] if isinstance(batch, tuple) else batch
             yield batch, tf.nest.map_structure(lambda tensor: tensor.numpy(), forward(inputs))
+
+
+def _count_examples(inputs: Any) -> tf.Tensor:
+    return tf.shape(tf.nest.flatten(inputs)[0], out_type=tf.int64)[0]
