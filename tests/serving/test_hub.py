@@ -146,3 +146,30 @@ def test_a_graph_that_is_only_a_signature_is_refused(tmp_path):
     tf.saved_model.save(tf.Module(), str(tmp_path))
     with pytest.raises(ValueError, match="`part` must name a callable part"):
         serving.HubLayer(str(tmp_path))
+
+
+class Scaled(keras.layers.Layer):
+    """Multiplies by a weight whose gradient says ten times as much."""
+
+    def build(self, input_shape):
+        self.scale = self.add_weight(shape=(), initializer="ones", name="scale")
+        self.built = True
+
+    def call(self, inputs):
+        @keras.ops.custom_gradient
+        def scaled(x, scale):
+            def gradient(upstream):
+                return upstream * scale, 10.0 * keras.ops.sum(upstream * x)
+
+            return x * scale, gradient
+
+        return scaled(inputs, self.scale + 0.0)
+
+
+def test_custom_gradients_survive(tmp_path):
+    inputs = keras.Input((2,), name="x")
+    layer = HubLayer(serving.export(keras.Model(inputs, Scaled()(inputs)), tmp_path), True)
+    x = tf.constant([[1.0, 2.0], [3.0, 4.0]])
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(layer(x, training=True))
+    assert float(tape.gradient(loss, layer.trainable_variables[0].value)) == 100.0
