@@ -10,7 +10,8 @@ import fnmatch
 import importlib
 import pkgutil
 
-from ..config import Experiment, nearest
+from ..config import Experiment
+from ..overrides import nearest
 
 __all__ = ["get", "list_experiments"]
 
@@ -43,7 +44,8 @@ def get(name: str) -> Experiment:
     found = getattr(importlib.import_module(f"{__name__}.{name}"), "experiment", None)
     if not isinstance(found, Experiment) or found.name != name:
         raise ValueError(
-            f"`recipes/experiments/{name}.py` must define `experiment = Experiment(name={name!r}, …)`. "
+            f"`recipes/experiments/{name}.py` must define `experiment = Experiment(name={name!r}, "
+            "…)`. "
             f"Received: experiment={found!r}."
         )
     return found

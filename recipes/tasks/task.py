@@ -46,11 +46,17 @@ class Task(abc.ABC):
         self._forward: tuple[keras.Model, Any] | None = None
 
     def setup(self, data_root: Path) -> None:  # noqa: B027, an empty hook
-        """Reads what the model's size depends on, such as vocabularies. Must give the same result each time."""
+        """Reads what the model's size depends on, such as vocabularies. Must give the same result
+        each time.
+        """
 
     @abc.abstractmethod
     def build_model(self) -> keras.Model:
-        """Returns the built model; loss by `compile_arguments`, `add_loss` or its own `compute_loss`."""
+        """Returns the built model. Its loss comes from `compile_arguments` or from `add_loss`.
+
+        A model with a `compute_loss` of its own must divide it by the number of replicas, as Keras
+        does with the others, because the replicas' gradients are summed.
+        """
 
     def compile_arguments(self) -> Mapping[str, Any]:
         """Returns further arguments of `model.compile`, such as `loss` and `metrics`."""
@@ -58,7 +64,8 @@ class Task(abc.ABC):
 
     @abc.abstractmethod
     def train_dataset(self, pass_seed: int) -> tf.data.Dataset:
-        """Returns one pass over the training data, in batches of the global size, as `fit` takes them.
+        """Returns one pass over the training data, in batches of the global size, as `fit` takes
+        them.
 
         The batches must depend on nothing but `pass_seed`, which differs for each run's seed and
         each pass: a run that was killed continues in the middle of a pass, and the workers of
@@ -67,28 +74,34 @@ class Task(abc.ABC):
 
     @abc.abstractmethod
     def evaluate(self, model: keras.Model, split: str) -> dict[str, float]:
-        """Returns the scores of a split ("dev", "test"). The trainer restores the model's state (not its weights) afterwards.
+        """Returns the scores of a split ("dev", "test"). The trainer restores the model's state
+        (not its weights) afterwards.
 
         `predict` below runs the model alike under every strategy; `model.evaluate` divides the
         batches among the replicas.
         """
 
     def on_pass_begin(self, model: keras.Model) -> None:  # noqa: B027, an empty hook
-        """Called before each pass over the training data, not when a pass is continued: resets a stateful model's states."""
+        """Called before each pass over the training data, not when a pass is continued: resets a
+        stateful model's states.
+        """
 
     def callbacks(self) -> list[keras.callbacks.Callback]:
         """Returns further Keras callbacks. Their epochs are passes over the data."""
         return []
 
     def count_tokens(self, batch: Any) -> tf.Tensor:
-        """Returns how many tokens a batch of `train_dataset` has, for the throughput: its `padding_mask`, else its examples."""
+        """Returns how many tokens a batch of `train_dataset` has, for the throughput: its
+        `padding_mask`, else its examples.
+        """
         inputs = batch[0] if isinstance(batch, tuple) else batch
         if isinstance(inputs, Mapping) and "padding_mask" in inputs:
             return tf.reduce_sum(tf.cast(inputs["padding_mask"], tf.int64))
         return _count_examples(inputs)
 
     def loss_weight(self, batch: Any) -> tf.Tensor:
-        """Returns how much the mean of the loss is taken over in (x, y, sample_weight): the examples.
+        """Returns how much the mean of the loss is taken over in (x, y, sample_weight): the
+        examples.
 
         Several replicas give the loss of one only if this is right: where the loss is a mean over
         tokens, return `self.count_tokens(batch)`.
@@ -102,7 +115,9 @@ class Task(abc.ABC):
     def predict(
         self, model: keras.Model, dataset: tf.data.Dataset
     ) -> Iterator[tuple[Any, dict[str, np.ndarray]]]:
-        """Yields (batch, outputs as numpy) for each batch; every worker sees all of them, so all workers score alike."""
+        """Yields (batch, outputs as numpy) for each batch; every worker sees all of them, so all
+        workers score alike.
+        """
 
         if self._forward is None or self._forward[0] is not model:  # traced once, not in each epoch
             function = tf.function(

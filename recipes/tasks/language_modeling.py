@@ -1,0 +1,143 @@
+"""Pre-training and fine-tuning of a bidirectional language model."""
+
+from __future__ import annotations
+
+import functools
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from ...zoo.elmo.backbone import Elmo
+from ...zoo.elmo.lm import BEGIN, END, UNKNOWN, ElmoLM
+from ...zoo.elmo.lm_preprocessor import ElmoLMPreprocessor
+from ..config import Experiment, TaskConfig
+from ..data import corpora
+from ..data.packed import packed
+from ..metrics import Perplexity
+from .task import Task
+
+
+@dataclass(frozen=True)
+class LanguageModeling(TaskConfig):
+    """Trains `ElmoLM` on the text of a corpus.
+
+    Args:
+        corpus: str. A name out of `recipes.data.corpora`, or "file" for `data.files`' own text.
+        preset: str or None. Start from this preset, with its vocabulary: fine-tuning. None starts anew.
+        size: str. Size of the new model, see `Elmo.from_size`.
+        model: mapping. Further arguments of `Elmo`, such as `{"hidden_dim": 256}`.
+        batch_size: int. Rows.
+        unroll_steps: int. Steps after which gradients are cut.
+        min_count: int. Words seen less often in training become "<UNK>" as targets.
+        num_sampled: int or None. Words drawn for the sampled softmax; None: full softmax.
+        dropout: float. On the input of each LSTM layer and on the top output.
+    """
+
+    corpus: str = "wikitext2"
+    preset: str | None = None
+    size: str = "tiny"
+    model: Mapping[str, float] = field(default_factory=dict)
+    batch_size: int = 64
+    unroll_steps: int = 20
+    min_count: int = 1
+    num_sampled: int | None = 4096
+    dropout: float = 0.1
+
+    def create(self, experiment: Experiment) -> Task:
+        return LanguageModelingTask(experiment, self)
+
+
+class LanguageModelingTask(Task):
+    """The biLM's training; its score is the perplexity per token, averaged over both directions."""
+
+    monitor = ("perplexity", "min")
+
+    def __init__(self, experiment: Experiment, config: LanguageModeling):
+        super().__init__(experiment)
+        self.config = config
+        self.root = Path(self.data.root)
+
+    def setup(self, data_root: Path) -> None:
+        self.root = data_root
+        if self.config.preset is not None:
+            self.vocabulary = ElmoLM.from_preset(self.config.preset).vocabulary
+            return
+        counts = Counter(word for s in self._sentences("train") for word in s["tokens"])
+        known = {BEGIN, END, UNKNOWN}
+        words = [w for w, n in counts.items() if n >= self.config.min_count and w not in known]
+        # Equally frequent words stand in a fixed order, whatever the order of the text.
+        self.vocabulary = [BEGIN, END, UNKNOWN, *sorted(words, key=lambda w: (-counts[w], w))]
+
+    def build_model(self) -> ElmoLM:
+        config = self.config
+        head = {"num_sampled": config.num_sampled, "dropout": config.dropout}
+        body = {
+            "dropout": config.dropout,
+            "stateful": True,
+            "state_batch_size": config.batch_size,
+        }
+        if config.preset is not None:
+            return ElmoLM.from_preset(config.preset, backbone=body, **head)
+        backbone = Elmo.from_size(config.size, **body, **dict(config.model))
+        return ElmoLM(backbone, self.vocabulary, **head)
+
+    def train_dataset(self, pass_seed: int) -> tf.data.Dataset:
+        return self._batches("train", seed=pass_seed)
+
+    def evaluate(self, model: ElmoLM, split: str) -> dict[str, float]:
+        model.reset_states()
+        both, forward, backward = Perplexity(), Perplexity(), Perplexity()
+        for batch, outputs in self.predict(model, self._batches(split)):
+            weight = (batch["targets"] >= 0).numpy()
+            reverse_weight = (batch["reverse_targets"] >= 0).numpy()
+            forward.update_state(outputs["forward_loss"], weight)
+            backward.update_state(outputs["backward_loss"], reverse_weight)
+            # Both directions have equally many targets: the mean over all is the mean of the two.
+            both.update_state(outputs["forward_loss"], weight)
+            both.update_state(outputs["backward_loss"], reverse_weight)
+        return {
+            "perplexity": float(both.result()),
+            "forward_perplexity": float(forward.result()),
+            "backward_perplexity": float(backward.result()),
+        }
+
+    def on_pass_begin(self, model: ElmoLM) -> None:
+        model.reset_states()
+
+    def count_tokens(self, batch: Any) -> tf.Tensor:
+        return tf.reduce_sum(tf.cast(batch["targets"] >= 0, tf.int64))
+
+    def loss_weight(self, batch: Any) -> tf.Tensor:
+        return self.count_tokens(batch[0])
+
+    def export_model(self, model: ElmoLM) -> Elmo:
+        """The biLM as a representation: stateless, so that equal sentences get equal vectors."""
+        config = {**model.backbone.get_config(), "stateful": False, "state_batch_size": None}
+        backbone = Elmo.from_config({**config, "dropout": 0.0})
+        paths = {v.path: v for v in model.backbone.weights}
+        for variable in backbone.weights:
+            variable.assign(paths[variable.path])
+        return backbone
+
+    def _batches(self, split: str, seed: int | None = None) -> tf.data.Dataset:
+        rows = packed(
+            lambda: self._sentences(split),
+            self.config.batch_size,
+            self.config.unroll_steps,
+            seed=seed,
+        )
+        preprocessor = self._preprocessor  # made here: its table must not belong to the map's graph
+        return rows.map(lambda row: preprocessor.both(**row)).prefetch(4)
+
+    @functools.cached_property
+    def _preprocessor(self) -> ElmoLMPreprocessor:
+        return ElmoLMPreprocessor(self.vocabulary)
+
+    def _sentences(self, split: str):
+        for sentence in corpora.sentences(self.config.corpus, self.root, split):
+            # WikiText writes its unknown word in lower case.
+            yield {"tokens": [UNKNOWN if w == "<unk>" else w for w in sentence["tokens"]]}

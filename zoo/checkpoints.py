@@ -1,0 +1,81 @@
+"""Loads tensors by name into a model, and refuses whatever does not fit exactly."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
+
+import keras
+import numpy as np
+
+
+class Weight(NamedTuple):
+    """One row of a checkpoint table: their tensor's name, our variable's path, what lies between.
+
+    `source` may be a tuple of names if one variable is made of several tensors; `transform` then gets
+    them as separate arguments.
+    """
+
+    source: str | tuple[str, ...]
+    target: str
+    transform: Callable[..., np.ndarray] | None = None
+
+
+def assign_weights(
+    variables: Iterable[keras.Variable],
+    tensors: Mapping[str, np.ndarray],
+    table: Iterable[Weight],
+    origin: str,
+    ignore: Callable[[str], bool] = lambda name: False,
+) -> None:
+    """Assigns `tensors` to `variables` as `table` says.
+
+    Args:
+        variables: every variable that must be set.
+        tensors: name to array.
+        table: `Weight` rows. A target is a variable's path.
+        origin: str. Where the tensors came from, for the error.
+        ignore: says of a tensor's name whether it may stay unread (optimizer slots, counters).
+
+    Raises:
+        ValueError: a tensor is missing, unread or misshapen, or a variable is left unset. All cases are
+            listed in one message and nothing is assigned.
+    """
+    by_path = {variable.path: variable for variable in variables}
+    values, read, problems = {}, set(), []
+    for row in table:
+        names = (row.source,) if isinstance(row.source, str) else row.source
+        read.update(names)
+        missing = [name for name in names if name not in tensors]
+        if missing:
+            problems += [f"missing tensor {name!r} (for {row.target!r})" for name in missing]
+            continue
+        arrays = [np.asarray(tensors[name]) for name in names]
+        shapes = ", ".join(str(array.shape) for array in arrays)
+        if row.target not in by_path:
+            problems.append(f"no variable {row.target!r} (for tensor {row.source!r})")
+            continue
+        expected = tuple(by_path[row.target].shape)
+        try:
+            value = arrays[0] if row.transform is None else row.transform(*arrays)
+        except (ValueError, IndexError) as error:
+            problems.append(f"tensor {row.source!r} of shape {shapes} does not fit: {error}")
+            continue
+        if value.shape != expected:
+            problems.append(
+                f"tensor {row.source!r} of shape {shapes} does not fit {row.target!r} {expected}"
+            )
+            continue
+        values[row.target] = value
+    problems += [
+        f"superfluous tensor {name!r} {np.shape(tensors[name])}"
+        for name in tensors
+        if name not in read and not ignore(name)
+    ]
+    targets = {row.target for row in table}
+    problems += [f"variable {path!r} is left unset" for path in by_path if path not in targets]
+    if problems:
+        raise ValueError(
+            f"The checkpoint must match the model tensor for tensor. Received: {origin} with "
+            f"{len(problems)} mismatch(es):\n  " + "\n  ".join(problems)
+        )
+    for path, value in values.items():
+        by_path[path].assign(value)

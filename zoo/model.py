@@ -1,0 +1,70 @@
+import functools
+
+import keras
+
+from . import preset as presets
+
+
+class ZooModel(keras.Model):
+    """What every model of the zoo can do: presets, a preprocessor, a config that rebuilds it.
+
+    A subclass builds a functional graph in `__init__`, dict of named inputs in, dict of named outputs
+    out; the names are also those of the exported signatures. Its `get_config` returns every constructor
+    argument.
+    """
+
+    def __init__(self, *, inputs, outputs, dtype=None, **kwargs):
+        # A functional model computes in its layers' dtypes: the policy is kept for `get_config` alone.
+        self._layers_dtype = None if dtype is None else keras.dtype_policies.get(dtype)
+        super().__init__(inputs=inputs, outputs=outputs, **kwargs)
+
+    def make_preprocessor(self):
+        """Builds the `Preprocessor` that makes this model's inputs; None if there is none."""
+        return None
+
+    @functools.cached_property
+    def preprocessor(self):
+        """Text in, inputs out. Made on first use: the graph itself needs no TensorFlow."""
+        return self.make_preprocessor()
+
+    @property
+    def transient_variables(self):
+        """Non-trainable weights that are no part of the model's file: states kept between calls."""
+        return []
+
+    def get_config(self):
+        config = {"name": self.name, "trainable": self.trainable}
+        if self._layers_dtype is not None:
+            config["dtype"] = keras.dtype_policies.serialize(self._layers_dtype)
+        return config
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        return cls(**config)
+
+    def save_to_preset(self, directory, dtype=None, card=None):
+        """Writes config, vocabulary and weights to a folder that `from_preset` reads.
+
+        Args:
+            directory: where. An older preset there is replaced once the new one is complete.
+            dtype: "float16" halves the file; None keeps each weight as it is.
+            card: str. Text of a README.md to put beside the weights.
+        """
+        presets.save(self, directory, dtype=dtype, card=card)
+
+    @classmethod
+    def from_preset(cls, preset, **overrides):
+        """Loads a model by the name of a preset or from a folder.
+
+        A preset of a task also serves its backbone: `Elmo.from_preset` takes the `Elmo` out of the
+        language model that the preset holds.
+
+        Args:
+            preset: a name out of `list_presets()`, or a folder written by `save_to_preset`.
+            **overrides: constructor arguments of this class that leave the weights' shapes as they are.
+
+        Raises:
+            ValueError: the name is unknown, or the preset holds no model of this class.
+        """
+        model = presets.load(presets.preset_folder(preset), cls, overrides)
+        return model

@@ -1,0 +1,81 @@
+import tensorflow as tf
+
+
+class Preprocessor(tf.Module):
+    """Turns text into the numeric inputs of a model, in TensorFlow's graph.
+
+    The same object feeds `tf.data` in training and the text-in signature in serving. A subclass
+    implements `encode`; a subclass that does not split at white space also `tokenize`.
+
+    Shapes: B sentences, L tokens.
+
+    Args:
+        sequence_length: int or None. Cut and pad every batch to this many tokens; None pads to the
+            longest sentence of the batch.
+    """
+
+    def __init__(self, sequence_length=None, name=None):
+        super().__init__(name=name)
+        if sequence_length is not None and sequence_length < 1:
+            raise ValueError(
+                f"`sequence_length` must be at least 1. Received: sequence_length={sequence_length}"
+            )
+        self.sequence_length = sequence_length
+
+    def tokenize(self, sentences):
+        """Splits sentences at white space: string (B,) or list of str -> ragged string (B, (L))."""
+        return tf.strings.split(_batch_of_strings("sentences", sentences, rank=1))
+
+    def encode(self, tokens):
+        """Maps tokens to ids: string (B, L), "" at padding -> dict of tensors without the mask."""
+        raise NotImplementedError(f"{type(self).__name__} must implement `encode`")
+
+    def tokens(self, tokens):
+        """Encodes sentences that are already split into words.
+
+        Args:
+            tokens: string (B, L) padded on the right with "", or ragged (B, (L)), or list of lists of str.
+
+        Returns:
+            dict of tensors: the model's inputs, `padding_mask` (B, L) bool among them.
+        """
+        if isinstance(tokens, (list, tuple)):
+            tokens = tf.ragged.constant(tokens, dtype=tf.string, ragged_rank=1)
+        tokens = self.pad(tokens)
+        return {**self.encode(tokens), "padding_mask": tf.not_equal(tokens, "")}
+
+    def pad(self, tokens):
+        """The tokens as a dense string (B, L) tensor, cut to `sequence_length` if it is set."""
+        length = self.sequence_length
+        if isinstance(tokens, tf.RaggedTensor):
+            return tokens.to_tensor(default_value="", shape=(None, length))
+        tokens = _batch_of_strings("tokens", tokens, rank=2)
+        if length is None:
+            return tokens
+        tokens = tokens[:, :length]
+        tokens = tf.pad(tokens, [[0, 0], [0, length - tf.shape(tokens)[1]]], constant_values="")
+        return tf.ensure_shape(tokens, (None, length))
+
+    def __call__(self, sentences):
+        """Encodes sentences: string (B,) or list of str -> dict of tensors, the model's inputs."""
+        return self.tokens(self.tokenize(sentences))
+
+    def get_config(self):
+        return {"sequence_length": self.sequence_length}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**config)
+
+
+def _batch_of_strings(name, value, rank):
+    if isinstance(value, (str, bytes)):
+        raise ValueError(
+            f"`{name}` must be a batch, a list or a tensor of rank {rank}. Received: {name}={value!r}"
+        )
+    tensor = tf.convert_to_tensor(value, dtype=tf.string)
+    if tensor.shape.rank is not None and tensor.shape.rank != rank:
+        raise ValueError(
+            f"`{name}` must have rank {rank}. Received: {name}.shape={tuple(tensor.shape)}"
+        )
+    return tensor

@@ -1,0 +1,217 @@
+"""The registry of presets, and the folder format in which models are kept."""
+
+import difflib
+import fnmatch
+import importlib
+import json
+import os
+import shutil
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+from safetensors.numpy import load_file, save_file
+
+from .checkpoints import Weight, assign_weights
+from .files import fetch, sha256
+
+CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Frozen facts about a set of weights.
+
+    Attributes:
+        name: `<model>_<size or source>_<language>_<casing>`.
+        description: one sentence.
+        parameters: number of weights of the model that the preset holds.
+        license: of the weights.
+        source: what they were trained on, or where they come from.
+        sha256: of `model.safetensors`.
+        score: what was measured, with the data it was measured on.
+        path: folder inside the package, for presets that are shipped.
+        url: archive (`.tar.gz`) of the folder, for presets that are downloaded.
+        archive_sha256: of that archive.
+    """
+
+    name: str
+    description: str
+    parameters: int
+    license: str
+    source: str
+    sha256: str
+    score: str
+    path: str | None = None
+    url: str | None = None
+    archive_sha256: str | None = None
+
+
+PRESETS: dict[str, Preset] = {}
+
+
+def register(*presets: Preset) -> None:
+    """Adds presets to the registry; a name can be taken once."""
+    for preset in presets:
+        if preset.name in PRESETS and PRESETS[preset.name] != preset:
+            raise ValueError(f"`name` must be new. Received: name={preset.name!r}")
+        PRESETS[preset.name] = preset
+
+
+def list_presets(pattern: str = "*") -> list[str]:
+    """Names of the registered presets that match a wildcard pattern, sorted.
+
+    Example:
+    >>> list_presets("elmo_tiny_*")
+    ['elmo_tiny_en']
+    """
+    _import_models()
+    return sorted(name for name in PRESETS if fnmatch.fnmatch(name, pattern))
+
+
+def get_preset(name: str) -> Preset:
+    """The metadata of a preset.
+
+    Raises:
+        ValueError: the name is not registered; the nearest names are given.
+    """
+    _import_models()
+    if name not in PRESETS:
+        near = difflib.get_close_matches(name, PRESETS, n=3, cutoff=0.4) or sorted(PRESETS)
+        raise ValueError(
+            "`preset` must be a registered name or a folder written by `save_to_preset`. Received: "
+            f"preset={name!r}. Nearest names: {', '.join(near)}"
+        )
+    return PRESETS[name]
+
+
+def preset_folder(name_or_directory) -> Path:
+    """The local folder of a preset, fetched if need be; its weights' checksum is verified."""
+    directory = Path(name_or_directory)
+    if (directory / CONFIG).exists():
+        return directory
+    preset = get_preset(str(name_or_directory))
+    if preset.path is not None:
+        directory = Path(__file__).parent / preset.path
+    else:
+        directory = _unpack(fetch(preset.url, preset.archive_sha256))
+    found = sha256(directory / WEIGHTS)
+    if found != preset.sha256:
+        raise ValueError(
+            f"The weights of preset {preset.name!r} must have SHA-256 {preset.sha256}. "
+            f"Received: {found}"
+        )
+    return directory
+
+
+def save(model: keras.Model, directory, dtype: str | None = None, card: str | None = None) -> None:
+    """Writes config and weights of a model; the folder appears whole or not at all.
+
+    Args:
+        model: a registered Keras model.
+        directory: where; an older preset there is replaced.
+        dtype: "float16" halves the file; loading casts back.
+        card: text of the README.md to put beside.
+    """
+    directory = Path(directory)
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=directory.parent, prefix=f".{directory.name}-"))
+    try:
+        config = keras.saving.serialize_keras_object(model)
+        (temporary / CONFIG).write_text(json.dumps(config, indent=1, sort_keys=True) + "\n")
+        arrays = {}
+        for variable in saved_variables(model):
+            array = keras.ops.convert_to_numpy(variable)
+            arrays[variable.path] = np.ascontiguousarray(array.astype(dtype or array.dtype))
+        save_file(arrays, temporary / WEIGHTS)
+        if card is not None:
+            (temporary / CARD).write_text(card)
+        if directory.exists():
+            if not (directory / CONFIG).exists() and any(directory.iterdir()):
+                raise FileExistsError(
+                    "`directory` must be new, empty or hold a preset. Received: "
+                    f"directory={str(directory)!r}"
+                )
+            shutil.rmtree(directory)
+        os.chmod(temporary, 0o755)
+        os.replace(temporary, directory)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def load(directory, cls: type | None = None, overrides: dict | None = None) -> keras.Model:
+    """Rebuilds a model from a preset folder.
+
+    Args:
+        directory: written by `save`.
+        cls: the class that is wanted: the saved model's own, or that of its `backbone`.
+        overrides: constructor arguments of the wanted class to change (dropout, statefulness); they
+            must leave the shapes of the weights as they are. A dict under the name of a part changes
+            that part's: `{"backbone": {"dropout": 0.1}}`.
+
+    Raises:
+        ValueError: the folder holds no model of class `cls`, or weights that do not fit.
+    """
+    directory = Path(directory)
+    config = json.loads((directory / CONFIG).read_text())
+    wanted = _find_class(config, cls)
+    if wanted is None:
+        raise ValueError(
+            f"`preset` must hold a {cls.__name__}. Received: {str(directory)!r}, "
+            f"which holds a {config['class_name']}"
+        )
+    for name, value in (overrides or {}).items():
+        if isinstance(value, dict) and "config" in (wanted["config"].get(name) or {}):
+            wanted["config"][name]["config"].update(value)  # arguments of a part, e.g. the backbone
+        else:
+            wanted["config"][name] = value
+    model = keras.saving.deserialize_keras_object(config)
+    tensors = load_file(directory / WEIGHTS)
+    variables = saved_variables(model)
+    table = [Weight(variable.path, variable.path) for variable in variables]
+    assign_weights(variables, tensors, table, origin=str(directory / WEIGHTS))
+    return model if wanted is config else model.backbone
+
+
+def _find_class(config: dict, cls: type | None) -> dict | None:
+    """The part of a serialized model that describes a `cls`: the whole, or its backbone."""
+    while config:
+        found = keras.saving.get_registered_object(config["registered_name"])
+        if cls is None or (found is not None and issubclass(found, cls)):
+            return config
+        config = config["config"].get("backbone")
+    return None
+
+
+def saved_variables(model) -> list:
+    """The weights that belong to a model's file: all but those it names `transient_variables`."""
+    transient = {id(v) for v in getattr(model, "transient_variables", ())}
+    variables = [v for v in model.weights if id(v) not in transient]
+    paths = [v.path for v in variables]
+    if len(set(paths)) != len(paths):
+        double = sorted({path for path in paths if paths.count(path) > 1})
+        raise ValueError(f"Each weight must have a path of its own. Received twice: {double}")
+    return variables
+
+
+def card(preset: Preset) -> dict:
+    """The metadata as a plain dict."""
+    return asdict(preset)
+
+
+def _unpack(archive: Path) -> Path:
+    target = archive.parent / "unpacked"
+    if not (target / CONFIG).exists():
+        temporary = tempfile.mkdtemp(dir=archive.parent)
+        shutil.unpack_archive(archive, temporary, filter="data")
+        os.replace(temporary, target)
+    return target
+
+
+def _import_models() -> None:
+    """Presets register when their model's module is imported: import every model of the zoo."""
+    for folder in sorted(Path(__file__).parent.iterdir()):
+        if (folder / "presets.py").exists():
+            importlib.import_module(f"..{folder.name}.presets", __name__)

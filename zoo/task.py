@@ -1,0 +1,35 @@
+import keras
+
+from .model import ZooModel
+
+
+class TaskModel(ZooModel):
+    """A head around a backbone: takes the backbone's inputs, returns a dict with its scores as `logits`.
+
+    Args:
+        backbone: the `Backbone`, kept as `model.backbone` and saved within the model's config.
+    """
+
+    def __init__(self, *, backbone, inputs, outputs, dtype=None, **kwargs):
+        super().__init__(inputs=inputs, outputs=outputs, dtype=dtype, **kwargs)
+        self.backbone = backbone
+
+    @property
+    def transient_variables(self):
+        return [] if self.backbone is None else self.backbone.transient_variables
+
+    def get_config(self):
+        backbone = self.backbone
+        return {
+            **super().get_config(),
+            "backbone": backbone and keras.saving.serialize_keras_object(backbone),
+        }
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        config = dict(config)
+        if config.get("backbone"):
+            config["backbone"] = keras.saving.deserialize_keras_object(
+                config["backbone"], custom_objects=custom_objects
+            )
+        return super().from_config(config, custom_objects)
