@@ -1,4 +1,5 @@
-"""Recipes: train, evaluate, export. An experiment is one short file; the trainer and the tasks are shared.
+"""Recipes: train, evaluate, export. An experiment is one short file; the trainer and the tasks are
+shared.
 
 Example:
 >>> from polysemy import recipes

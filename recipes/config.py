@@ -8,21 +8,18 @@ checkpoints. Nothing here imports TensorFlow.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import json
-import types
 import typing
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from .overrides import convert, nearest, set_leaf
+
 if TYPE_CHECKING:
     from .tasks.task import Task
 
 T = TypeVar("T")
-
-BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
-NOTHING = ("none", "null", "")  # how an optional value is switched off on the command line
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,13 +40,16 @@ class TaskConfig:
     """What is learned. Each task subclasses it with its own fields and implements `create`."""
 
     def create(self, experiment: Experiment) -> Task:
-        """Returns the task that this configures; `experiment` is resolved to one variant and one seed."""
+        """Returns the task that this configures; `experiment` is resolved to one variant and one
+        seed.
+        """
         raise NotImplementedError(f"`{type(self).__name__}` must implement `create(experiment)`.")
 
 
 @dataclasses.dataclass(frozen=True)
 class TrainerConfig:
-    """How it is learned. A step is one batch, of the global batch size; an epoch ends with an evaluation and a checkpoint.
+    """How it is learned. A step is one batch, of the global batch size; an epoch ends with an
+    evaluation and a checkpoint.
 
     Args:
         steps: int or None. Training ends after so many steps.
@@ -133,10 +133,13 @@ class Experiment:
     description: str = ""
 
     def run(self, variant: str, seed: int, overrides: Iterable[str] = ()) -> Experiment:
-        """Resolves the experiment to one run: this variant's overrides, then the given ones, one variant, one seed."""
+        """Resolves the experiment to one run: this variant's overrides, then the given ones, one
+        variant, one seed.
+        """
         if variant not in self.variants:
             raise ValueError(
-                f"`variant` must be one of {', '.join(self.variants)}{nearest(variant, self.variants)}. "
+                "`variant` must be one of "
+                f"{', '.join(self.variants)}{nearest(variant, self.variants)}. "
                 f"Received: variant={variant!r}."
             )
         resolved = apply_overrides(set_values(self, self.variants[variant]), overrides)
@@ -160,7 +163,8 @@ class Experiment:
 
 
 def apply_overrides(experiment: Experiment, overrides: Iterable[str]) -> Experiment:
-    """Returns the experiment with `key=value` overrides applied, each value parsed to the type of its field.
+    """Returns the experiment with `key=value` overrides applied, each value parsed to the type of
+    its field.
 
     Raises:
         ValueError: an override without "=", an unknown key (the nearest valid one is named) or a
@@ -178,14 +182,16 @@ def apply_overrides(experiment: Experiment, overrides: Iterable[str]) -> Experim
             raise ValueError(
                 f"An override must be written `key=value`. Received: override={override!r}."
             )
-        experiment = _set(experiment, key.strip(), key.strip().split("."), text, from_text=True)
+        experiment = set_leaf(experiment, key.strip(), key.strip().split("."), text, from_text=True)
     return experiment
 
 
 def set_values(experiment: Experiment, values: Mapping[str, Any]) -> Experiment:
-    """Returns the experiment with dotted keys set to Python values, which must have the type of their field."""
+    """Returns the experiment with dotted keys set to Python values, which must have the type of
+    their field.
+    """
     for key, value in values.items():
-        experiment = _set(experiment, key, key.split("."), value, from_text=False)
+        experiment = set_leaf(experiment, key, key.split("."), value, from_text=False)
     return experiment
 
 
@@ -203,7 +209,8 @@ def to_dict(config: Any) -> Any:
 
 
 def from_dict(values: Mapping[str, Any], like: T) -> T:
-    """Rebuilds a configuration from `to_dict`'s values; `like`, an experiment of the same name, gives the classes.
+    """Rebuilds a configuration from `to_dict`'s values; `like`, an experiment of the same name,
+    gives the classes.
 
     Raises:
         ValueError: a key that the classes do not have, or a value of another type.
@@ -219,7 +226,7 @@ def from_dict(values: Mapping[str, Any], like: T) -> T:
         if dataclasses.is_dataclass(part):
             fields[key] = from_dict(value, part)
         else:
-            fields[key] = _convert(key, value, hints[key], from_text=False)
+            fields[key] = convert(key, value, hints[key], from_text=False)
     return dataclasses.replace(like, **fields)
 
 
@@ -234,140 +241,3 @@ def write_config(experiment: Experiment, path: str | Path) -> None:
 def read_config(path: str | Path, like: Experiment) -> Experiment:
     """Reads what `write_config` wrote; `like` is the registered experiment of that name."""
     return from_dict(json.loads(Path(path).read_text(encoding="utf-8")), like)
-
-
-def nearest(word: str, valid: Iterable[str]) -> str:
-    """Returns "; did you mean `…`?" with the valid word nearest to `word`, or nothing where none is near."""
-    found = difflib.get_close_matches(word, list(valid), n=1, cutoff=0.5)
-    return f"; did you mean `{found[0]}`?" if found else ""
-
-
-def _set(node: Any, key: str, path: list[str], value: Any, from_text: bool) -> Any:
-    """Returns `node` with the leaf at `path` replaced; `key` is the whole dotted name, for messages."""
-    hints = typing.get_type_hints(type(node))
-    name, rest = path[0], path[1:]
-    prefix = key[: len(key) - len(".".join(path))]
-    if name not in hints:
-        names = [prefix + name for name in hints]
-        # A leaf of the wrong branch (`steps` for `trainer.steps`) is the commonest slip.
-        names += [name for name in leaves(node, prefix) if name not in names]
-        same_leaf = [candidate for candidate in names if candidate.split(".")[-1] == path[-1]]
-        hint = f"; did you mean `{same_leaf[0]}`?" if same_leaf else nearest(key, names)
-        raise ValueError(f"Unknown key `{key}`{hint or '; valid: ' + ', '.join(names) + '.'}")
-    part, hint = getattr(node, name), hints[name]
-    if dataclasses.is_dataclass(part):
-        if not rest:
-            raise ValueError(
-                f"`{key}` must be a leaf of the configuration, such as `{leaves(part, key + '.')[0]}`. "
-                f"Received: {key}={value!r}."
-            )
-        return dataclasses.replace(node, **{name: _set(part, key, rest, value, from_text)})
-    if typing.get_origin(hint) is not None and isinstance(part, Mapping) and len(rest) == 1:
-        entry = _convert(key, value, typing.get_args(hint)[1], from_text)
-        return dataclasses.replace(node, **{name: {**part, rest[0]: entry}})
-    if rest:
-        raise ValueError(f"Unknown key `{key}`; `{prefix}{name}` has no parts.")
-    return dataclasses.replace(node, **{name: _convert(key, value, hint, from_text)})
-
-
-def leaves(config: Any, prefix: str = "") -> list[str]:
-    """Returns the dotted names of all leaves of a configuration, in order."""
-    names = []
-    for field in dataclasses.fields(config):
-        value = getattr(config, field.name)
-        if dataclasses.is_dataclass(value):
-            names += leaves(value, f"{prefix}{field.name}.")
-        else:
-            names.append(prefix + field.name)
-    return names
-
-
-def _convert(key: str, value: Any, hint: Any, from_text: bool) -> Any:
-    """Converts a text or a Python value to the annotated type; the error names key, type and value."""
-    try:
-        return _parse(value, hint) if from_text else _check(value, hint)
-    except ValueError as error:
-        raise ValueError(
-            f"`{key}` must be {_describe(hint)}. Received: {key}={value!r}."
-        ) from error
-
-
-def _parse(text: str, hint: Any) -> Any:
-    """Reads a value of type `hint` from the text of an override."""
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if hint is Any:
-        return text
-    if origin in (typing.Union, types.UnionType):
-        if type(None) in arguments and text.lower() in NOTHING:
-            return None
-        for argument in arguments:
-            if argument is not type(None):
-                try:
-                    return _parse(text, argument)
-                except ValueError:
-                    continue
-        raise ValueError(text)
-    if origin is tuple:
-        parts = [part.strip() for part in text.strip().strip("()[]").split(",") if part.strip()]
-        return tuple(
-            _parse(part, kind) for part, kind in zip(parts, _kinds(arguments, parts), strict=True)
-        )
-    if hint is bool:
-        if text.lower() not in BOOLEANS:
-            raise ValueError(text)
-        return BOOLEANS[text.lower()]
-    if hint is int:
-        try:
-            return int(text.replace("_", ""))
-        except ValueError:
-            number = float(text)  # 2e3
-            if not number.is_integer():
-                raise
-            return int(number)
-    if hint is float:
-        return float(text)
-    if hint is str:
-        return text
-    raise ValueError(text)  # a mapping: set by its entries
-
-
-def _check(value: Any, hint: Any) -> Any:
-    """Checks a Python value, from a variant or from JSON, against type `hint`; lists become tuples, whole numbers floats."""
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if hint is Any:
-        return value
-    if origin in (typing.Union, types.UnionType):
-        for argument in arguments:
-            try:
-                return _check(value, argument)
-            except ValueError:
-                continue
-        raise ValueError(value)
-    if origin is tuple and isinstance(value, (list, tuple)):
-        kinds = _kinds(arguments, value)
-        return tuple(_check(part, kind) for part, kind in zip(value, kinds, strict=True))
-    if isinstance(value, Mapping) and origin is not None and origin is not tuple:
-        return {name: _check(part, arguments[1]) for name, part in value.items()}
-    if hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
-        return float(value)
-    if hint is int and isinstance(value, bool):
-        raise ValueError(value)
-    if isinstance(hint, type) and isinstance(value, hint):
-        return value
-    raise ValueError(value)
-
-
-def _kinds(arguments: tuple, values: Any) -> list:
-    """Returns the type of each element of a tuple: `tuple[int, ...]` or `tuple[int, str]`."""
-    if len(arguments) == 2 and arguments[1] is Ellipsis:
-        return [arguments[0]] * len(values)
-    return list(arguments)
-
-
-def _describe(hint: Any) -> str:
-    """Returns how a message calls a type: `int`, `float or None`, `tuple[int, ...]`."""
-    if typing.get_origin(hint) in (typing.Union, types.UnionType):
-        return " or ".join(_describe(argument) for argument in typing.get_args(hint))
-    if hint is type(None):
-        return "None"
-    return hint.__name__ if typing.get_origin(hint) is None else str(hint)

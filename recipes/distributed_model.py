@@ -71,7 +71,8 @@ def distributed_model(
     loss_weight: Callable[[Any], tf.Tensor],
     element_spec: Any,
 ) -> Iterator[None]:
-    """Repairs a model for the time of a `with`, as far as its strategy needs it; one device needs nothing.
+    """Repairs a model for the time of a `with`, as far as its strategy needs it; one device needs
+    nothing.
 
     The class of the model itself is exchanged, so its own `train_step`, attributes and variables
     stay what they are.

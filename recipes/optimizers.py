@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import keras
 
-from .config import TrainerConfig, nearest
+from .config import TrainerConfig
+from .overrides import nearest
 from .schedules import build_schedule
 
 OPTIMIZERS = {
@@ -74,7 +75,9 @@ def build_optimizer(config: TrainerConfig, total_updates: int | None = None):
 
 
 def _summed_before_clipping(cls):
-    """Returns a subclass of a Keras optimizer that clips the gradient of all replicas instead of each replica's."""
+    """Returns a subclass of a Keras optimizer that clips the gradient of all replicas instead of
+    each replica's.
+    """
 
     class Optimizer(cls):
         def _get_current_learning_rate(self):

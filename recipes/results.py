@@ -35,7 +35,8 @@ def mean_and_sd(values: Sequence[float]) -> tuple[float, float]:
 
 
 def append_rows(path: str | Path, rows: Sequence[dict[str, str]]) -> None:
-    """Appends rows to a results file; one of the same experiment, variant, metric and data is replaced.
+    """Appends rows to a results file; one of the same experiment, variant, metric and data is
+    replaced.
 
     Raises:
         ValueError: the file has other columns.
@@ -47,7 +48,8 @@ def append_rows(path: str | Path, rows: Sequence[dict[str, str]]) -> None:
             reader = csv.DictReader(file)
             if tuple(reader.fieldnames or ()) != COLUMNS:
                 raise ValueError(
-                    f"`results` must have the columns {','.join(COLUMNS)}. Received: {reader.fieldnames} in {path}."
+                    f"`results` must have the columns {','.join(COLUMNS)}. Received: "
+                    f"{reader.fieldnames} in {path}."
                 )
             kept = list(reader)
 
@@ -66,7 +68,9 @@ def append_rows(path: str | Path, rows: Sequence[dict[str, str]]) -> None:
 
 
 def commit() -> str:
-    """Returns the short commit of the working tree this code lies in, with "+" where it is changed; "" outside of git."""
+    """Returns the short commit of the working tree this code lies in, with "+" where it is changed;
+    "" outside of git.
+    """
     root = Path(__file__).resolve().parent.parent
     if not (root / ".git").exists():
         return ""

@@ -1,4 +1,4 @@
-"""run_experiment: every variant and seed of an experiment, trained, evaluated, exported, summed up."""
+"""run_experiment: an experiment's variants and seeds, trained, evaluated, exported, summed up."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from .config import Experiment, nearest, to_dict, write_config
+from .config import Experiment, to_dict, write_config
+from .overrides import nearest
 from .results import append_rows, commit, mean_and_sd
 from .strategy import build_strategy, describe_hardware, is_chief
 from .tasks.task import Task
@@ -39,7 +40,8 @@ def run_experiment(
     variants: Sequence[str] | None = None,
     results: str | Path | None = None,
 ) -> dict[str, dict[str, tuple[float, float]]]:
-    """Runs an experiment: each variant with each seed in `OUT/<experiment>/<variant>/seed<k>`, then one closing line a variant.
+    """Runs an experiment: each variant with each seed in `OUT/<experiment>/<variant>/seed<k>`, then
+    one closing line a variant.
 
     What is done already is not done again: the same command after an interruption goes on where it
     was.
@@ -70,7 +72,8 @@ def run_experiment(
     for step in steps:
         if step not in STEPS:
             raise ValueError(
-                f"`steps` must be of {', '.join(STEPS)}{nearest(step, STEPS)}. Received: step={step!r}."
+                f"`steps` must be of {', '.join(STEPS)}{nearest(step, STEPS)}. Received: "
+                f"step={step!r}."
             )
     overrides = list(overrides)
     chosen = list(experiment.variants if variants is None else variants)
@@ -139,7 +142,8 @@ def build_trainer(
         directory: folder of the run.
         strategy: a `tf.distribute` strategy, or None for one device.
     """
-    keras.backend.clear_session()  # names of variables start anew, so that a resumed run has the same
+    # Names of variables start anew, so that a resumed run has the same.
+    keras.backend.clear_session()
     keras.utils.set_random_seed(run.seed)
     task: Task = run.task.create(run)
     task.setup(Path(run.data.root))
@@ -152,7 +156,9 @@ def _run(
     directory: Path,
     strategy: tf.distribute.Strategy | None,
 ) -> dict[str, Any]:
-    """Does the steps of one variant with one seed, as far as they are not done; returns what `result.json` holds."""
+    """Does the steps of one variant with one seed, as far as they are not done; returns what
+    `result.json` holds.
+    """
     chief = is_chief(strategy)
     say = partial(print, flush=True) if chief else _say_nothing
     say(f"{run.name} {run.variant} seed {run.seed}: {', '.join(steps)} in {directory}")
@@ -221,7 +227,8 @@ def _claim(run: Experiment, directory: Path, chief: bool) -> None:
         ]
         if differing:
             raise ValueError(
-                "A run folder must be continued with its own configuration; choose another `out`, or remove it. "
+                "A run folder must be continued with its own configuration; choose another `out`, "
+                "or remove it. "
                 f"Received: {directory}, with\n" + "\n".join(differing)
             )
         return

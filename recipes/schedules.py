@@ -5,14 +5,16 @@ from __future__ import annotations
 import keras
 from keras import ops
 
-from .config import TrainerConfig, nearest
+from .config import TrainerConfig
+from .overrides import nearest
 
 SCHEDULES = ("constant", "linear", "inverse_sqrt")
 
 
 @keras.saving.register_keras_serializable(package="polysemy")
 class WarmupLinearDecay(keras.optimizers.schedules.LearningRateSchedule):
-    """Rises from zero to `peak` over `warmup_steps` updates, then stays or falls linearly to zero at `total_steps`.
+    """Rises from zero to `peak` over `warmup_steps` updates, then stays or falls linearly to zero
+    at `total_steps`.
 
     Args:
         peak: float. The highest rate.
@@ -57,7 +59,8 @@ class WarmupLinearDecay(keras.optimizers.schedules.LearningRateSchedule):
 
 @keras.saving.register_keras_serializable(package="polysemy")
 class InverseSquareRoot(keras.optimizers.schedules.LearningRateSchedule):
-    """Rises from zero to `peak` over `warmup_steps` updates, then falls with the square root of the updates.
+    """Rises from zero to `peak` over `warmup_steps` updates, then falls with the square root of the
+    updates.
 
     Args:
         peak: float. The rate after `warmup_steps`.
@@ -90,7 +93,8 @@ class InverseSquareRoot(keras.optimizers.schedules.LearningRateSchedule):
 
 
 def build_schedule(config: TrainerConfig, total_updates: int | None):
-    """Returns the learning rate that the configuration asks for: a schedule, or a float where it is constant.
+    """Returns the learning rate that the configuration asks for: a schedule, or a float where it is
+    constant.
 
     Args:
         config: TrainerConfig.

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 import tensorflow as tf
 
-from .config import nearest
+from .overrides import nearest
 
 STRATEGIES = ("auto", "one_device", "mirrored", "multi_worker", "tpu")
 
@@ -31,7 +31,8 @@ def build_strategy(name: str) -> tf.distribute.Strategy | None:
     """
     if name not in STRATEGIES:
         raise ValueError(
-            f"`trainer.strategy` must be one of {', '.join(STRATEGIES)}{nearest(name, STRATEGIES)}. "
+            "`trainer.strategy` must be one of "
+            f"{', '.join(STRATEGIES)}{nearest(name, STRATEGIES)}. "
             f"Received: strategy={name!r}."
         )
     if name == "auto":
@@ -45,8 +46,10 @@ def build_strategy(name: str) -> tf.distribute.Strategy | None:
     if name == "multi_worker":
         if _num_workers() == 0:
             raise ValueError(
-                '`trainer.strategy` must have a cluster in the environment variable TF_CONFIG to be "multi_worker", such as '
-                '{"cluster": {"worker": ["host1:2222", "host2:2222"]}, "task": {"type": "worker", "index": 0}}. '
+                "`trainer.strategy` must have a cluster in the environment variable TF_CONFIG to "
+                'be "multi_worker", such as '
+                '{"cluster": {"worker": ["host1:2222", "host2:2222"]}, '
+                '"task": {"type": "worker", "index": 0}}. '
                 f"Received: TF_CONFIG={os.environ.get('TF_CONFIG')!r}."
             )
         return tf.distribute.MultiWorkerMirroredStrategy()
@@ -104,7 +107,7 @@ def _mean_function(strategy: tf.distribute.Strategy):
 
 
 def describe_hardware() -> str:
-    """Returns what TensorFlow computes on, for `results.csv`: "2 CPU cores" or "1 × NVIDIA H100"."""
+    """Returns what TensorFlow computes on: "2 CPU cores" or "1 × NVIDIA H100"."""
     gpus = tf.config.list_physical_devices("GPU")
     if gpus:
         names = [tf.config.experimental.get_device_details(gpu).get("device_name") for gpu in gpus]

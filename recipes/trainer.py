@@ -60,12 +60,15 @@ class Trainer:
         self._log = MetricsLog(self.directory, writes=self.chief)
 
     def train(self) -> TrainingState:
-        """Trains to the end, or says that this has been done; `model` has the best weights afterwards."""
+        """Trains to the end, or says that this has been done; `model` has the best weights
+        afterwards.
+        """
         saved = self._backup.read_state()
         if saved is not None and saved.finished:
             self.state = saved
             Progress(None, visible=self.chief).message(
-                f"already trained: {saved.step} steps, best {self._score(saved)}; nothing to do in {self.directory}"
+                f"already trained: {saved.step} steps, best {self._score(saved)}; nothing to do "
+                f"in {self.directory}"
             )
         else:
             self._train()
@@ -76,13 +79,16 @@ class Trainer:
         """Sets the model to the best weights of the training."""
         if not self.best_weights.exists():
             raise FileNotFoundError(
-                f"A run must be trained before it is evaluated or exported. Received: {self.directory}, without "
+                "A run must be trained before it is evaluated or exported. Received: "
+                f"{self.directory}, without "
                 f"{self.best_weights.name}."
             )
         self.model.load_weights(self.best_weights)
 
     def evaluate(self, split: str) -> dict[str, float]:
-        """Returns the task's scores on a split; the model's states are afterwards what they were before."""
+        """Returns the task's scores on a split; the model's states are afterwards what they were
+        before.
+        """
         with _restored(self.model):
             scores = self.task.evaluate(self.model, split)
         # Workers on different machines may round differently; they must decide alike.
@@ -145,11 +151,14 @@ class Trainer:
             )
         if self.state.step == step:
             raise ValueError(
-                f"`train_dataset` must yield at least one batch. Received: none, from data.root={self.task.data.root!r}."
+                "`train_dataset` must yield at least one batch. Received: none, from "
+                f"data.root={self.task.data.root!r}."
             )
 
     def _end_epoch(self, scores: Mapping[str, float]) -> None:
-        """Evaluates, logs, keeps the best weights, and saves: in this order, so that a kill between two repeats the epoch."""
+        """Evaluates, logs, keeps the best weights, and saves: in this order, so that a kill between
+        two repeats the epoch.
+        """
         state, dev = self.state, self.task.dev_split
         dev_scores = self.evaluate(dev)
         best = self._best.update(self.model, state, dev_scores)
@@ -168,7 +177,7 @@ class Trainer:
             )
 
     def _compile(self, total_steps: int | None) -> None:
-        """Compiles the model with the configured optimizer; sees to what a schedule needs to know."""
+        """Compiles the model with the configured optimizer; counts the updates for a schedule."""
         config = self.config
         if config.schedule == "linear" and total_steps is None:
             assert config.epochs is not None  # TrainerConfig asks for steps or epochs
@@ -213,7 +222,9 @@ class Trainer:
 
 @contextlib.contextmanager
 def _restored(model: keras.Model) -> Iterator[None]:
-    """Gives a model's states, random ones too, their values back: evaluation must not change the training."""
+    """Gives a model's states, random ones too, their values back: evaluation must not change the
+    training.
+    """
     variables: list[Any] = model.non_trainable_variables
     values = [variable.numpy() for variable in variables]
     try:

@@ -1,4 +1,4 @@
-"""What happens during training beside the steps: evaluation, backup, best weights, logs, progress."""
+"""What happens beside the training steps: evaluation, backup, best weights, logs, progress."""
 
 from .backup import Backup
 from .best_weights import BestWeights

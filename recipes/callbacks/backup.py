@@ -76,7 +76,8 @@ class Backup:
         return TrainingState(**{k: v for k, v in values.items() if k != "variables"})
 
     def restore(self, model: keras.Model) -> TrainingState | None:
-        """Sets the variables to the saved ones and returns the state, or None where nothing is saved.
+        """Sets the variables to the saved ones and returns the state, or None where nothing is
+        saved.
 
         Raises:
             ValueError: the checkpoint is of another model or optimizer; each variable that differs

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import keras
 
-from ..config import nearest
+from ..overrides import nearest
 from ..state import TrainingState
 
 
 class BestWeights:
-    """Follows one score of the dev split: the best weights go to a file, a long plateau ends the training.
+    """Follows one score of the dev split: the best weights go to a file, a long plateau ends the
+    training.
 
     Args:
         path: file of the weights, ending in `.weights.h5`.
@@ -49,7 +50,9 @@ class BestWeights:
         return score > best if self.mode == "max" else score < best
 
     def update(self, model: keras.Model, state: TrainingState, scores: Mapping[str, float]) -> bool:
-        """Notes the scores of the epoch `state.epoch`; saves the weights and returns True where they are the best."""
+        """Notes the scores of the epoch `state.epoch`; saves the weights and returns True where
+        they are the best.
+        """
         if self.name not in scores:
             raise ValueError(
                 f"`monitor` must be a score that `evaluate` returns{nearest(self.name, scores)}. "

@@ -79,8 +79,10 @@ class Epochs(keras.callbacks.Callback):
         self.state.epoch += 1
         if not math.isfinite(scores.get("loss", 0.0)):
             raise FloatingPointError(
-                f"The training loss must be finite. Received: loss={scores['loss']} at step {self.state.step}. "
-                "The checkpoint of the epoch before is kept; lower `trainer.learning_rate` or set `trainer.gradient_clip_norm`."
+                f"The training loss must be finite. Received: loss={scores['loss']} at step "
+                f"{self.state.step}. "
+                "The checkpoint of the epoch before is kept; lower `trainer.learning_rate` or set "
+                "`trainer.gradient_clip_norm`."
             )
         limit = self.config.epochs
         self.state.finished = (limit is not None and self.state.epoch >= limit) or (

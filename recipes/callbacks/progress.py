@@ -14,7 +14,8 @@ REFRESH_SECONDS = 0.5  # reading the loss waits for the device, so not after eve
 
 
 class Progress:
-    """Shows how training goes: a bar with loss, tokens per second and remaining time, and a line for each epoch.
+    """Shows how training goes: a bar with loss, tokens per second and remaining time, and a line
+    for each epoch.
 
     Where the output is no terminal only the lines are written.
 

@@ -1,4 +1,5 @@
-"""A tiny task for the tests of the trainer; run as a script it is a training process that can be killed.
+"""A tiny task for the tests of the trainer; run as a script it is a training process that can be
+killed.
 
     python toy_task.py OUT key=value …
 
@@ -63,7 +64,9 @@ class WeightsWriter(keras.callbacks.Callback):
 
 
 def masked_mean(targets, logits):
-    """Cross entropy, averaged over the rows whose target is not negative: a scalar, whose scale Keras leaves alone."""
+    """Cross entropy, averaged over the rows whose target is not negative: a scalar, whose scale
+    Keras leaves alone.
+    """
     losses = keras.losses.sparse_categorical_crossentropy(
         ops.maximum(targets, 0), logits, from_logits=True
     )
