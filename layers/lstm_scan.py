@@ -5,6 +5,8 @@ matrices are the largest arrays here, so reading and writing them at every step 
 The written-out gradient keeps the gates' gradients of all steps and takes each weight's in one product.
 """
 
+import functools
+
 from keras import ops
 
 
@@ -34,16 +36,17 @@ def lstm_scan(
     def inside(x, limit):
         return ops.cast(ops.abs(x) < limit, x.dtype)
 
-    def forward_step(carry, xs):
+    # The scans run over the step's number alone, and each step takes its slices itself: Keras's scan on
+    # TensorFlow needs a known length as soon as it is given more than one tensor.
+    def forward_step(z, mask, carry, t):
         h_before, c_before = carry[0], carry[1]
-        z_t, mask_t = xs
-        gates = z_t + ops.matmul(h_before, recurrent_kernel)  # (B, 4H)
+        gates = z[t] + ops.matmul(h_before, recurrent_kernel)  # (B, 4H)
         i, f, g, o = ops.split(ops.cast(gates, "float32"), 4, axis=-1)
         i, f, g, o = ops.sigmoid(i), ops.sigmoid(f), ops.tanh(g), ops.sigmoid(o)
         c = clip(f * c_before + i * g, cell_clip)
         hidden = ops.cast(o * ops.tanh(c), h_before.dtype)
         h = clip(ops.matmul(hidden, projection_kernel), projection_clip)
-        keep = ops.cast(mask_t, "bool")
+        keep = ops.cast(mask[t], "bool")
         h = ops.where(keep, h, h_before)
         c = ops.where(keep, c, c_before)
         gates = ops.cast(ops.concatenate([i, f, g, o], axis=-1), h.dtype)
@@ -54,7 +57,10 @@ def lstm_scan(
     @ops.custom_gradient
     def run(z, mask, recurrent_kernel, projection_kernel, h0, c0):
         (h_last, c_last, _), (h, c, gates) = ops.scan(
-            forward_step, (h0, c0, ops.zeros_like(z[0])), xs=(z, mask), reverse=reverse
+            functools.partial(forward_step, z, mask),
+            (h0, c0, ops.concatenate([ops.cast(ops.zeros_like(c0), z.dtype)] * 4, axis=-1)),
+            xs=ops.arange(ops.shape(z)[0]),
+            reverse=reverse,
         )
 
         def gradient(*upstream):
@@ -76,25 +82,24 @@ def lstm_scan(
         to_gates = ops.transpose(recurrent_kernel)  # (4H, P)
         to_hidden = ops.transpose(projection_kernel)  # (P, H)
 
-        def backward_step(carry, xs):
+        def backward_step(carry, t):
             dh, dc = carry[0], carry[1]
-            dh_t, mask_t, gates_t, h_t, c_t, c_before_t = xs
-            mask32 = ops.cast(mask_t, "float32")
-            i, f, g, o = ops.split(ops.cast(gates_t, "float32"), 4, axis=-1)
-            dh = dh + ops.cast(dh_t, "float32")  # (B, P)
+            mask32 = ops.cast(mask[t], "float32")
+            i, f, g, o = ops.split(ops.cast(gates[t], "float32"), 4, axis=-1)
+            dh = dh + ops.cast(dh_all[t], "float32")  # (B, P)
             d_projected = dh * mask32
             if projection_clip is not None:
-                d_projected = d_projected * ops.cast(inside(h_t, projection_clip), "float32")
+                d_projected = d_projected * ops.cast(inside(h[t], projection_clip), "float32")
             d_projected = ops.cast(d_projected, dtype)
             d_hidden = ops.cast(ops.matmul(d_projected, to_hidden), "float32")  # (B, H)
-            tanh_c = ops.tanh(c_t)
+            tanh_c = ops.tanh(c[t])
             d_cell = dc * mask32 + d_hidden * o * (1.0 - ops.square(tanh_c))
             if cell_clip is not None:
-                d_cell = d_cell * inside(c_t, cell_clip)
+                d_cell = d_cell * inside(c[t], cell_clip)
             d_gates = ops.concatenate(
                 [
                     d_cell * g * i * (1.0 - i),
-                    d_cell * c_before_t * f * (1.0 - f),
+                    d_cell * c_before[t] * f * (1.0 - f),
                     d_cell * i * (1.0 - ops.square(g)),
                     d_hidden * tanh_c * o * (1.0 - o),
                 ],
@@ -110,12 +115,12 @@ def lstm_scan(
         start = (
             ops.cast(dh_last, "float32"),
             ops.cast(dc_last, "float32"),
-            ops.zeros_like(gates[0]),
-            ops.zeros_like(h[0]),
+            ops.concatenate([ops.cast(ops.zeros_like(dc_last), dtype)] * 4, axis=-1),
+            ops.cast(ops.zeros_like(dh_last), dtype),
         )
-        xs = (dh_all, mask, gates, h, c, c_before)
+        steps = ops.arange(ops.shape(h)[0])
         (dh0, dc0, _, _), (_, _, d_gates, d_projected) = ops.scan(
-            backward_step, start, xs=xs, reverse=not reverse
+            backward_step, start, xs=steps, reverse=not reverse
         )
         o = ops.cast(gates[:, :, -c.shape[-1] :], "float32")
         hidden = ops.cast(o * ops.tanh(c), dtype)
