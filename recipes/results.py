@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-COLUMNS = (
+COLUMNS: tuple[str, ...] = (
     "experiment",
     "variant",
     "metric",

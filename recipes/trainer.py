@@ -49,6 +49,8 @@ class Trainer:
         self.directory = Path(directory)
         self.strategy = strategy
         self.chief = is_chief(strategy)
+        if self.chief:
+            self.directory.mkdir(parents=True, exist_ok=True)
         self.state = TrainingState()
         self.best_weights = self.directory / "best.weights.h5"
         with self._scope():
@@ -129,8 +131,8 @@ class Trainer:
         else:
             self.task.on_pass_begin(self.model)
 
-        def count(*batch):
-            whole = batch if len(batch) > 1 else batch[0]
+        def count(first: Any, *others: Any):
+            whole = (first, *others) if others else first
             tokens.assign_add(tf.cast(self.task.count_tokens(whole), tf.int64))
             return whole
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from ..config import Experiment
@@ -43,7 +42,7 @@ class Task(abc.ABC):
         self.experiment = experiment
         self.data = experiment.data
         self.seed = experiment.seed
-        self._forward: tuple[keras.Model, Any] | None = None
+        self._forward: tuple[keras.Model, Any, Any] | None = None
 
     def setup(self, data_root: Path) -> None:  # noqa: B027, an empty hook
         """Reads what the model's size depends on, such as vocabularies. Must give the same result
@@ -94,7 +93,7 @@ class Task(abc.ABC):
         """Returns how many tokens a batch of `train_dataset` has, for the throughput: its
         `padding_mask`, else its examples.
         """
-        inputs = batch[0] if isinstance(batch, tuple) else batch
+        inputs = _inputs(batch)
         if isinstance(inputs, Mapping) and "padding_mask" in inputs:
             return tf.reduce_sum(tf.cast(inputs["padding_mask"], tf.int64))
         return _count_examples(inputs)
@@ -112,22 +111,25 @@ class Task(abc.ABC):
         """Returns the model to export, often the trained one or its encoder."""
         return model
 
-    def predict(
-        self, model: keras.Model, dataset: tf.data.Dataset
-    ) -> Iterator[tuple[Any, dict[str, np.ndarray]]]:
+    def predict(self, model: keras.Model, dataset: tf.data.Dataset) -> Iterator[tuple[Any, Any]]:
         """Yields (batch, outputs as numpy) for each batch; every worker sees all of them, so all
         workers score alike.
         """
 
-        if self._forward is None or self._forward[0] is not model:  # traced once, not in each epoch
-            function = tf.function(
-                lambda inputs: model(inputs, training=False), reduce_retracing=True
-            )
-            self._forward = (model, function)
-        forward = self._forward[1]
+        spec = _inputs(dataset.element_spec)
+        if self._forward is None or self._forward[:2] != (model, spec):
+            # Traced once, for the shapes of the data set, not in each epoch or for each length.
+            function = tf.function(lambda inputs: model(inputs, training=False))
+            self._forward = (model, spec, function.get_concrete_function(spec))
+        forward = self._forward[2]
         for batch in dataset:
-            inputs = batch[0] if isinstance(batch, tuple) else batch
-            yield batch, tf.nest.map_structure(lambda tensor: tensor.numpy(), forward(inputs))
+            outputs = forward(_inputs(batch))
+            yield batch, tf.nest.map_structure(lambda tensor: tensor.numpy(), outputs)
+
+
+def _inputs(batch: Any) -> Any:
+    """Returns x of (x, y, …), or of a batch that is nothing but x."""
+    return batch[0] if isinstance(batch, tuple) else batch
 
 
 def _count_examples(inputs: Any) -> tf.Tensor:

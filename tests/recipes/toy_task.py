@@ -40,7 +40,9 @@ class RunningMean(keras.layers.Layer):
     """Subtracts a running mean, whose value depends on all batches before."""
 
     def build(self, input_shape):
-        self.mean = self.add_weight(shape=(input_shape[-1],), trainable=False, name="mean")
+        self.mean = self.add_weight(
+            shape=(input_shape[-1],), initializer="zeros", trainable=False, name="mean"
+        )
 
     def call(self, inputs, training=False):
         if training:

@@ -1,0 +1,45 @@
+"""The toy task, for the tests of this folder and for the processes that they start."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).with_name("toy_task.py")
+
+
+@pytest.fixture(scope="session")
+def toy_task():
+    """The module `toy_task`."""
+    spec = importlib.util.spec_from_file_location("toy_task", SCRIPT)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["toy_task"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def start():
+    """Starts a training process: `start(out, *overrides, **environment)`."""
+
+    processes = []
+
+    def start(out, *overrides, **environment):
+        process = subprocess.Popen(
+            [sys.executable, str(SCRIPT), str(out), *overrides],
+            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2", **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        processes.append(process)
+        return process
+
+    yield start
+    for process in processes:  # where a test has failed, some still run
+        process.kill()
+        process.communicate()

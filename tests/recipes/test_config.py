@@ -1,0 +1,108 @@
+"""Typed overrides and the JSON of a configuration."""
+
+import dataclasses
+from collections.abc import Mapping
+
+import pytest
+
+from polysemy.recipes.config import (
+    Experiment,
+    TaskConfig,
+    TrainerConfig,
+    apply_overrides,
+    read_config,
+    write_config,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Inner(TaskConfig):
+    crf: bool = True
+    sizes: tuple[int, ...] = (1, 2)
+    pair: tuple[str, float] = ("a", 1.0)
+    encoder: str | None = "elmo"
+    rate: float = 0.5
+    weights: Mapping[str, float] = dataclasses.field(default_factory=dict)
+
+
+EXPERIMENT = Experiment(
+    "toy", Inner(), TrainerConfig(steps=10), variants={"a": {}, "b": {"task.encoder": None}}
+)
+
+
+@pytest.mark.parametrize(
+    "text, expected",
+    [
+        ("crf=false", False),
+        ("crf=Yes", True),
+        ("sizes=3,4,5", (3, 4, 5)),
+        ("sizes=()", ()),
+        ("pair=b,2", ("b", 2.0)),
+        ("encoder=none", None),
+        ("encoder=bert=x", "bert=x"),
+        ("rate=1e-4", 1e-4),
+    ],
+)
+def test_values_are_parsed_to_the_type_of_their_field(text, expected):
+    task = apply_overrides(EXPERIMENT, [f"task.{text}"]).task
+    value = getattr(task, text.split("=")[0])
+    assert value == expected and type(value) is type(expected)
+
+
+def test_whole_numbers_and_entries():
+    changed = apply_overrides(
+        EXPERIMENT, ["trainer.steps=2e3", "seeds=7", "trainer.optimizer_options.epsilon=1e-6"]
+    )
+    assert changed.trainer.steps == 2000 and type(changed.trainer.steps) is int
+    assert changed.seeds == (7,)
+    assert changed.trainer.optimizer_options == {"epsilon": 1e-6}
+    assert EXPERIMENT.trainer.steps == 10
+
+
+@pytest.mark.parametrize(
+    "override, message",
+    [
+        ("trainer.stepz=1", "Unknown key `trainer.stepz`; did you mean `trainer.steps`"),
+        ("steps=1", "did you mean `trainer.steps`"),
+        ("tsk.rate=1", "did you mean `task.rate`"),
+        ("trainer.steps=many", "`trainer.steps` must be int or None. Received: .*'many'"),
+        ("trainer.steps=1.5", "`trainer.steps` must be int or None"),
+        ("task.crf=2", "`task.crf` must be bool"),
+        ("task.pair=a", "`task.pair` must be tuple"),
+        ("trainer=x", "must be a leaf"),
+        ("task.rate.x=1", "has no parts"),
+        ("trainer.steps", "must be written `key=value`"),
+        ("trainer.steps=0", "must be at least 1"),
+    ],
+)
+def test_bad_overrides(override, message):
+    with pytest.raises(ValueError, match=message):
+        apply_overrides(EXPERIMENT, [override])
+
+
+def test_a_run_has_one_variant_and_one_seed():
+    run = EXPERIMENT.run("b", 5, ["task.rate=2"])
+    assert (run.variant, run.seed, run.task) == ("b", 5, Inner(encoder=None, rate=2.0))
+    with pytest.raises(ValueError, match="did you mean|must be one of a, b"):
+        EXPERIMENT.run("c", 1)
+    with pytest.raises(ValueError, match="`trainer.steps` or `trainer.epochs` must be given"):
+        EXPERIMENT.run("a", 1, ["trainer.steps=none"])
+
+
+def test_a_variant_is_typed():
+    wrong = dataclasses.replace(EXPERIMENT, variants={"a": {"task.crf": "yes"}})
+    with pytest.raises(ValueError, match="`task.crf` must be bool"):
+        wrong.run("a", 1)
+
+
+def test_json_round_trip(tmp_path):
+    run = EXPERIMENT.run("b", 5, ["task.sizes=9", "task.weights.x=3"])
+    write_config(run, tmp_path / "config.json")
+    assert read_config(tmp_path / "config.json", EXPERIMENT) == run
+
+
+def test_json_of_another_shape(tmp_path):
+    path = tmp_path / "config.json"
+    path.write_text('{"task": {"crff": true}}', encoding="utf-8")
+    with pytest.raises(ValueError, match="Unknown key `crff`.*`crf`"):
+        read_config(path, EXPERIMENT)
