@@ -42,8 +42,9 @@ def build_optimizer(config: TrainerConfig, total_updates: int | None = None):
     Example:
     >>> from polysemy.recipes.config import TrainerConfig
     >>> from polysemy.recipes.optimizers import build_optimizer
-    >>> build_optimizer(TrainerConfig(steps=10, optimizer="adagrad",
-    gradient_clip_norm=5.0)).global_clipnorm 5.0
+    >>> config = TrainerConfig(steps=10, optimizer="adagrad", gradient_clip_norm=5.0)
+    >>> build_optimizer(config).global_clipnorm
+    5.0
     """
     if config.optimizer not in OPTIMIZERS:
         raise ValueError(

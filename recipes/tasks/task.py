@@ -68,7 +68,7 @@ class Task(abc.ABC):
 
         The batches must depend on nothing but `pass_seed`, which differs for each run's seed and
         each pass: a run that was killed continues in the middle of a pass, and the workers of
-            `multi_worker` take their shares of the same batches.
+        `multi_worker` take their shares of the same batches.
         """
 
     @abc.abstractmethod
