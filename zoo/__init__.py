@@ -1,0 +1,33 @@
+"""The models. Each is loaded at first use: a model's graph needs no TensorFlow, its text needs it.
+
+Example:
+>>> from polysemy import zoo
+>>> zoo.Elmo.from_size("tiny").count_params() > 1_000_000
+True
+"""
+
+import importlib
+
+_HOMES = {  # public name: the module that it is in
+    "Backbone": "backbone",
+    "TaskModel": "task",
+    "Preprocessor": "preprocessor",
+    "Preset": "preset",
+    "list_presets": "preset",
+    "Elmo": "elmo.backbone",
+    "CachedElmo": "elmo.token_cache",
+    "ElmoLM": "elmo.lm",
+    "Tagger": "tagger.model",
+}
+
+
+def __getattr__(name: str):
+    if name not in _HOMES:
+        raise AttributeError(
+            f"module {__name__!r} has no attribute {name!r}. Its names: {', '.join(sorted(_HOMES))}"
+        )
+    return getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

@@ -10,8 +10,8 @@ import numpy as np
 class Weight(NamedTuple):
     """One row of a checkpoint table: their tensor's name, our variable's path, what lies between.
 
-    `source` may be a tuple of names if one variable is made of several tensors; `transform` then gets
-    them as separate arguments.
+    `source` may be a tuple of names if one variable is made of several tensors; `transform` then
+    gets them as separate arguments.
     """
 
     source: str | tuple[str, ...]
@@ -36,8 +36,8 @@ def assign_weights(
         ignore: says of a tensor's name whether it may stay unread (optimizer slots, counters).
 
     Raises:
-        ValueError: a tensor is missing, unread or misshapen, or a variable is left unset. All cases are
-            listed in one message and nothing is assigned.
+        ValueError: a tensor is missing, unread or misshapen, or a variable is left unset. All cases
+            are listed in one message and nothing is assigned.
     """
     by_path = {variable.path: variable for variable in variables}
     values, read, problems = {}, set(), []

@@ -29,8 +29,8 @@ def sha256(path) -> str:
 def fetch(url: str, checksum: str, timeout: float = 60.0) -> Path:
     """Returns the path of a local copy of `url` whose SHA-256 is `checksum`.
 
-    A copy in the cache is used if its checksum holds; a download is written beside and renamed, so that
-    a broken one never takes the place of a file.
+    A copy in the cache is used if its checksum holds; a download is written beside and renamed, so
+    that a broken one never takes the place of a file.
 
     Args:
         url: str. `https://`, `http://` or `file://`.
@@ -47,11 +47,14 @@ def fetch(url: str, checksum: str, timeout: float = 60.0) -> Path:
     target.parent.mkdir(parents=True, exist_ok=True)
     handle, partial = tempfile.mkstemp(dir=target.parent, suffix=".part")
     try:
-        try:
-            with urllib.request.urlopen(url, timeout=timeout) as reply, os.fdopen(handle, "wb") as out:
-                shutil.copyfileobj(reply, out)
-        except urllib.error.URLError as error:
-            raise OSError(f"`url` must be reachable. Received: url={url} ({error.reason})") from error
+        with os.fdopen(handle, "wb") as out:
+            try:
+                with urllib.request.urlopen(url, timeout=timeout) as reply:
+                    shutil.copyfileobj(reply, out)
+            except urllib.error.URLError as error:
+                raise OSError(
+                    f"`url` must be reachable. Received: url={url} ({error.reason})"
+                ) from error
         found = sha256(partial)
         if found != checksum:
             raise ValueError(

@@ -8,13 +8,13 @@ from . import preset as presets
 class ZooModel(keras.Model):
     """What every model of the zoo can do: presets, a preprocessor, a config that rebuilds it.
 
-    A subclass builds a functional graph in `__init__`, dict of named inputs in, dict of named outputs
-    out; the names are also those of the exported signatures. Its `get_config` returns every constructor
-    argument.
+    A subclass builds a functional graph in `__init__`, dict of named inputs in, dict of named
+    outputs out; the names are also those of the exported signatures. Its `get_config` returns every
+    constructor argument.
     """
 
     def __init__(self, *, inputs, outputs, dtype=None, **kwargs):
-        # A functional model computes in its layers' dtypes: the policy is kept for `get_config` alone.
+        # A functional model computes in its layers' dtypes: the policy is kept for `get_config`.
         self._layers_dtype = None if dtype is None else keras.dtype_policies.get(dtype)
         super().__init__(inputs=inputs, outputs=outputs, **kwargs)
 
@@ -61,7 +61,8 @@ class ZooModel(keras.Model):
 
         Args:
             preset: a name out of `list_presets()`, or a folder written by `save_to_preset`.
-            **overrides: constructor arguments of this class that leave the weights' shapes as they are.
+            **overrides: constructor arguments of this class that leave the weights' shapes as
+                they are.
 
         Raises:
             ValueError: the name is unknown, or the preset holds no model of this class.

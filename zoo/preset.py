@@ -12,6 +12,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from .checkpoints import Weight, assign_weights
@@ -114,8 +115,19 @@ def save(model: keras.Model, directory, dtype: str | None = None, card: str | No
         directory: where; an older preset there is replaced.
         dtype: "float16" halves the file; loading casts back.
         card: text of the README.md to put beside.
+
+    Raises:
+        FileExistsError: something that is no preset is there.
+        OSError: the folder cannot be written. An older preset there is as it was.
     """
     directory = Path(directory)
+    if directory.is_file() or (
+        directory.exists() and not (directory / CONFIG).exists() and any(directory.iterdir())
+    ):
+        raise FileExistsError(
+            "`directory` must be new, empty or hold a preset. Received: "
+            f"directory={str(directory)!r}"
+        )
     directory.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(dir=directory.parent, prefix=f".{directory.name}-"))
     try:
@@ -124,19 +136,22 @@ def save(model: keras.Model, directory, dtype: str | None = None, card: str | No
         arrays = {}
         for variable in saved_variables(model):
             array = keras.ops.convert_to_numpy(variable)
-            arrays[variable.path] = np.ascontiguousarray(array.astype(dtype or array.dtype))
+            arrays[variable.path] = np.array(array, dtype=dtype, order="C")
         save_file(arrays, temporary / WEIGHTS)
         if card is not None:
             (temporary / CARD).write_text(card)
-        if directory.exists():
-            if not (directory / CONFIG).exists() and any(directory.iterdir()):
-                raise FileExistsError(
-                    "`directory` must be new, empty or hold a preset. Received: "
-                    f"directory={str(directory)!r}"
-                )
-            shutil.rmtree(directory)
         os.chmod(temporary, 0o755)
-        os.replace(temporary, directory)
+        if directory.exists():
+            older = temporary.with_name(f"{temporary.name}-older")
+            os.replace(directory, older)
+            try:
+                os.replace(temporary, directory)
+            except OSError:
+                os.replace(older, directory)
+                raise
+            shutil.rmtree(older)
+        else:
+            os.replace(temporary, directory)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -148,14 +163,15 @@ def load(directory, cls: type | None = None, overrides: dict | None = None) -> k
         directory: written by `save`.
         cls: the class that is wanted: the saved model's own, or that of its `backbone`.
         overrides: constructor arguments of the wanted class to change (dropout, statefulness); they
-            must leave the shapes of the weights as they are. A dict under the name of a part changes
-            that part's: `{"backbone": {"dropout": 0.1}}`.
+            must leave the shapes of the weights as they are. A dict under the name of a part
+            changes that part's: `{"backbone": {"dropout": 0.1}}`.
 
     Raises:
         ValueError: the folder holds no model of class `cls`, or weights that do not fit.
     """
     directory = Path(directory)
     config = json.loads((directory / CONFIG).read_text())
+    import_classes(config)
     wanted = _find_class(config, cls)
     if wanted is None:
         raise ValueError(
@@ -168,11 +184,25 @@ def load(directory, cls: type | None = None, overrides: dict | None = None) -> k
         else:
             wanted["config"][name] = value
     model = keras.saving.deserialize_keras_object(config)
-    tensors = load_file(directory / WEIGHTS)
+    tensors = _read_weights(directory / WEIGHTS)
     variables = saved_variables(model)
     table = [Weight(variable.path, variable.path) for variable in variables]
     assign_weights(variables, tensors, table, origin=str(directory / WEIGHTS))
     return model if wanted is config else model.backbone
+
+
+def import_classes(config) -> None:
+    """Imports the classes of this package that a serialized object is made of.
+
+    Keras finds a class that was registered, and a class is registered once its module is imported.
+    """
+    if isinstance(config, dict):
+        module = config.get("module") or ""
+        if isinstance(module, str) and module.split(".")[0] == __name__.split(".")[0]:
+            importlib.import_module(module)
+    if isinstance(config, (dict, list, tuple)):
+        for part in config.values() if isinstance(config, dict) else config:
+            import_classes(part)
 
 
 def _find_class(config: dict, cls: type | None) -> dict | None:
@@ -183,6 +213,15 @@ def _find_class(config: dict, cls: type | None) -> dict | None:
             return config
         config = config["config"].get("backbone")
     return None
+
+
+def _read_weights(path: Path) -> dict[str, np.ndarray]:
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise ValueError(
+            f"`{WEIGHTS}` must be a whole safetensors file. Received: {str(path)!r} ({error})"
+        ) from error
 
 
 def saved_variables(model) -> list:
@@ -202,11 +241,19 @@ def card(preset: Preset) -> dict:
 
 
 def _unpack(archive: Path) -> Path:
+    """Unpacks beside the archive, once, and checks that this is a preset's folder."""
     target = archive.parent / "unpacked"
-    if not (target / CONFIG).exists():
-        temporary = tempfile.mkdtemp(dir=archive.parent)
+    if (target / CONFIG).exists():
+        return target
+    temporary = tempfile.mkdtemp(dir=archive.parent)
+    try:
         shutil.unpack_archive(archive, temporary, filter="data")
-        os.replace(temporary, target)
+        if not (Path(temporary) / CONFIG).exists():
+            raise ValueError(f"A preset's archive must hold {CONFIG}. Received: {str(archive)!r}")
+        if not target.exists():  # another process may have been faster
+            os.replace(temporary, target)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
     return target
 
 

@@ -1,10 +1,11 @@
 import keras
 
 from .model import ZooModel
+from .preset import import_classes
 
 
 class TaskModel(ZooModel):
-    """A head around a backbone: takes the backbone's inputs, returns a dict with its scores as `logits`.
+    """A head around a backbone: the backbone's inputs in, a dict with the scores as `logits` out.
 
     Args:
         backbone: the `Backbone`, kept as `model.backbone` and saved within the model's config.
@@ -29,6 +30,7 @@ class TaskModel(ZooModel):
     def from_config(cls, config, custom_objects=None):
         config = dict(config)
         if config.get("backbone"):
+            import_classes(config["backbone"])  # of any kind: this task's module imports none
             config["backbone"] = keras.saving.deserialize_keras_object(
                 config["backbone"], custom_objects=custom_objects
             )

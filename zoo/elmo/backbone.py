@@ -1,11 +1,11 @@
 import keras
-from keras import ops
 
 from ...layers.bidirectional_lm import BidirectionalLM
 from ...layers.scalar_mix import ScalarMix
 from ...layers.sentence_boundaries import SentenceBoundaries
 from ..backbone import Backbone
 from ..text import character_constants as characters
+from .outputs import hub_outputs, representations
 from .sizes import ELMO_SIZES
 from .token_encoder import TokenEncoder
 
@@ -14,8 +14,8 @@ from .token_encoder import TokenEncoder
 class Elmo(Backbone):
     """ELMo: every layer of a bidirectional language model, mixed into one vector per word.
 
-    Words are read as characters, so there is no unknown word. Two LSTM stacks read the sentence with its
-    boundaries forward and backward; boundaries are removed again from what comes out.
+    Words are read as characters, so there is no unknown word. Two LSTM stacks read the sentence
+    with its boundaries forward and backward; boundaries are removed again from what comes out.
 
     Shapes: B batch, L tokens, C max_characters, P projection_dim, K = num_layers + 1.
 
@@ -39,8 +39,8 @@ class Elmo(Backbone):
         num_mixes: int. How many separate `ScalarMix` to hand out.
         mix_l2, mix_dropout, mix_normalize: see `ScalarMix`.
         dropout: float. On the input of each LSTM layer in training.
-        stateful: bool. Carry the LSTM state from call to call, row by row, as the published program did;
-            `reset_states()` forgets it. Off, equal sentences get equal vectors.
+        stateful: bool. Carry the LSTM state from call to call, row by row, as the published program
+            did; `reset_states()` forgets it. Off, equal sentences get equal vectors.
         state_batch_size: int. Rows of the kept state.
 
     Example:
@@ -119,7 +119,9 @@ class Elmo(Backbone):
 
         # === Functional graph ===
         inputs = {
-            "character_ids": keras.Input((None, max_characters), dtype="int32", name="character_ids"),
+            "character_ids": keras.Input(
+                (None, max_characters), dtype="int32", name="character_ids"
+            ),
             "padding_mask": keras.Input((None,), dtype="bool", name="padding_mask"),
         }
         mask = inputs["padding_mask"]
@@ -171,11 +173,28 @@ class Elmo(Backbone):
             **overrides: constructor arguments (mixes, dropout, statefulness).
 
         Raises:
-            ValueError: a tensor is missing, superfluous or misshapen; all of them are listed.
+            FileNotFoundError: a file is not there.
+            ValueError: the options are not as they should be; or a tensor is missing, superfluous
+                or misshapen, and then all of them are listed.
         """
         from .checkpoints import load_checkpoint
 
         return load_checkpoint(cls, options_json, weights_hdf5, overrides)
+
+    def with_token_cache(self, words):
+        """The same model for a fixed vocabulary: word vectors are looked up, not computed.
+
+        LSTMs and mixes are shared with this model; the word vectors are a copy as of now.
+
+        Args:
+            words: iterable of str. Words given twice count once.
+
+        Returns:
+            `CachedElmo`.
+        """
+        from .token_cache import cache_tokens
+
+        return cache_tokens(self, words)
 
     def make_preprocessor(self):
         from .preprocessor import ElmoPreprocessor
@@ -191,7 +210,7 @@ class Elmo(Backbone):
         return [v for pair in self.bidirectional_lm.states.values() for v in pair]
 
     def serving_outputs(self, outputs, inputs):
-        """The names of TF Hub's ELMo module, `default` being the mean over each sentence's tokens."""
+        """The names of TF Hub's ELMo module; `default` is the mean over each sentence's tokens."""
         return hub_outputs(outputs, inputs["padding_mask"])
 
     def get_config(self):
@@ -216,37 +235,3 @@ class Elmo(Backbone):
             "stateful": self.stateful_lm,
             "state_batch_size": self.state_batch_size,
         }
-
-
-def representations(words, mask_with_boundaries, mask, bidirectional_lm, mixes):
-    """Word vectors with boundaries to the named outputs of the backbone, boundaries removed."""
-    lm = bidirectional_lm(words, padding_mask=mask_with_boundaries)
-    real = ops.expand_dims(mask, -1)  # (B, L, 1)
-    tokens = ops.where(real, words[:, 1:-1], 0.0)
-    layers = [ops.concatenate([tokens, tokens], axis=-1)]
-    for forward, backward in zip(lm["forward"], lm["backward"], strict=True):
-        both = ops.concatenate([forward[:, 1:-1], backward[:, 1:-1]], axis=-1)
-        layers.append(ops.where(real, both, 0.0))  # the end row stands where padding begins
-    layer_outputs = ops.stack(layers, axis=1)  # (B, K, L, 2P)
-    outputs = {"token_output": tokens, "layer_outputs": layer_outputs}
-    for i, mix in enumerate(mixes):
-        name = f"sequence_output_{i}" if i else "sequence_output"
-        outputs[name] = mix(layer_outputs, padding_mask=mask)
-    return outputs
-
-
-def hub_outputs(outputs, padding_mask):
-    """Renames a biLM's outputs as TF Hub's `elmo` module named them, and adds the sentence mean."""
-    elmo = outputs["sequence_output"]
-    mask = ops.cast(ops.expand_dims(padding_mask, -1), elmo.dtype)
-    count = ops.maximum(ops.sum(mask, axis=1), 1.0)  # a sentence without tokens has the mean zero
-    named = {
-        "word_emb": outputs["token_output"],
-        "elmo": elmo,
-        "default": ops.sum(elmo * mask, axis=1) / count,
-        "sequence_output": elmo,
-        "mask": ops.cast(padding_mask, "int32"),
-    }
-    for k in range(1, outputs["layer_outputs"].shape[1]):
-        named[f"lstm_outputs{k}"] = outputs["layer_outputs"][:, k]
-    return named

@@ -11,9 +11,10 @@ BEGIN, END, UNKNOWN = "<S>", "</S>", "<UNK>"
 class ElmoLM(TaskModel):
     """ELMo's pre-training: a forward and a backward language model over one set of words.
 
-    Reads rows in which sentences follow each other, cut every T steps; the LSTM state goes on from batch
-    to batch and gradients stop at the cut, if the backbone is stateful. Word encoder and softmax serve
-    both directions. Loss: the mean of both directions' cross-entropies per token, in nats.
+    Reads rows in which sentences follow each other, cut every T steps; the LSTM state goes on from
+    batch to batch and gradients stop at the cut, if the backbone is stateful. Word encoder and
+    softmax serve both directions. Loss: the mean of both directions' cross-entropies per token, in
+    nats.
 
     Shapes: B rows, T steps, C max_characters.
 
@@ -24,8 +25,9 @@ class ElmoLM(TaskModel):
         reverse_targets: (B, T) int32. Id of the word that goes before; -1 where there is none.
 
     Outputs (dict):
-        forward_loss, backward_loss: (B, T) float32, in nats; 0 where there is no target. A training step
-            takes them from a sampled softmax if `num_sampled` is set, evaluation from the full one.
+        forward_loss, backward_loss: (B, T) float32, in nats; 0 where there is no target. A training
+            step takes them from a sampled softmax if `num_sampled` is set, evaluation from the full
+            one.
 
     Args:
         backbone: `Elmo`.
@@ -102,6 +104,16 @@ class ElmoLM(TaskModel):
         count = ops.sum(ops.cast(x["targets"] >= 0, "float32"))
         total = ops.sum(y_pred["forward_loss"]) + ops.sum(y_pred["backward_loss"])
         return total / (2.0 * ops.maximum(count, 1.0))
+
+    @property
+    def trainable_weights(self):
+        # The mixes belong to the tasks that come after: no language model's loss reaches them.
+        mixes = {id(weight) for mix in self.backbone.mixes for weight in mix.weights}
+        return [weight for weight in super().trainable_weights if id(weight) not in mixes]
+
+    @property
+    def trainable_variables(self):
+        return self.trainable_weights
 
     def reset_states(self):
         """Forgets the LSTM state of every row: before a pass over another text."""

@@ -12,8 +12,8 @@ from .lm import BEGIN, END, UNKNOWN
 class ElmoLMPreprocessor(Preprocessor):
     """Words to characters and to the ids that a language model predicts.
 
-    Called on sentences it gives `character_ids`, `targets` and their reverse, one sentence a row. `rows`
-    encodes rows that were packed already.
+    Called on sentences it gives `character_ids`, `targets` and their reverse, one sentence a row.
+    `rows` encodes rows that were packed already.
 
     Args:
         vocabulary: list of str, "<UNK>" among them.
@@ -33,11 +33,11 @@ class ElmoLMPreprocessor(Preprocessor):
         self.max_characters = max_characters
 
     def rows(self, tokens, targets):
-        """Encodes packed rows: string (B, T) words and the words that follow them, "" where none is.
+        """Encodes packed rows: string (B, T) words and the words that follow, "" where none is.
 
         Returns:
-            dict of `character_ids` (B, T, C) and `targets` (B, T), both int32. "<S>" and "</S>" get the
-            characters of a boundary.
+            dict of `character_ids` (B, T, C) and `targets` (B, T), both int32. "<S>" and "</S>" get
+            the characters of a boundary.
         """
         tokens, targets = tf.convert_to_tensor(tokens), tf.convert_to_tensor(targets)
         ids = character_ids(tokens, self.max_characters)

@@ -1,7 +1,7 @@
 """The sizes of the published biLMs, and one that trains on two cores.
 
-Sizes: [AllenNLP's options files](https://allenai.org/allennlp/software/elmo); 93,600,848, 28,027,728 and
-13,593,296 weights in the biLM.
+Sizes: [AllenNLP's options files](https://allenai.org/allennlp/software/elmo); 93,600,848,
+28,027,728 and 13,593,296 weights in the biLM.
 """
 
 _PUBLISHED_FILTERS = ((1, 32), (2, 32), (3, 64), (4, 128), (5, 256), (6, 512), (7, 1024))

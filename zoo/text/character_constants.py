@@ -1,7 +1,7 @@
 """Character ids of the published biLMs.
 
-The published programs count bytes from 0 and shift every id by one at inference, so that 0 is padding. Here
-ids are the shifted ones throughout.
+The published programs count bytes from 0 and shift every id by one at inference, so that 0 is
+padding. Here ids are the shifted ones throughout.
 """
 
 BEGIN_SENTENCE, END_SENTENCE, BEGIN_WORD, END_WORD, PAD_CHARACTER = 257, 258, 259, 260, 261

@@ -8,9 +8,10 @@ from .character_constants import BEGIN_WORD, END_WORD, PAD_CHARACTER
 def character_ids(tokens, max_characters=50):
     """Encodes each word as its UTF-8 bytes between two marks.
 
-    A row is begin-of-word, at most `max_characters - 2` bytes, end-of-word, padding; the empty string,
-    which stands for a padded position, is a row of zeros. Longer words are cut, as the published program
-    cuts them, even inside a character of several bytes. Bytes that are no UTF-8 are taken as they are.
+    A row is begin-of-word, at most `max_characters - 2` bytes, end-of-word, padding; the empty
+    string, which stands for a padded position, is a row of zeros. Longer words are cut, as the
+    published program cuts them, even inside a character of several bytes. Bytes that are no UTF-8
+    are taken as they are.
 
     Args:
         tokens: string tensor of any shape.

@@ -10,7 +10,8 @@ class Vocabulary(tf.Module):
     """Words to ids and back, in TensorFlow's graph; the list leaves with a SavedModel as an asset.
 
     Args:
-        words: list of str, each once, none empty or with a line break in it. The position is the id.
+        words: list of str, each once, none empty or with a line break in it. The position is the
+        id.
         unknown: str. The word whose id stands for all that is not in the list.
 
     Example:
@@ -33,7 +34,8 @@ class Vocabulary(tf.Module):
             seen.add(word)
         if unknown not in seen:
             raise ValueError(f"`unknown` must be one of `words`. Received: unknown={unknown!r}")
-        # TensorFlow reads the file now and copies it at export, so it must live as long as the object.
+        # TensorFlow reads the file now and copies it at export, so it must live as long as the
+        # object.
         folder = tempfile.mkdtemp(prefix="polysemy-vocabulary-")
         weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         path = Path(folder) / "vocabulary.txt"
