@@ -11,6 +11,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from ..zoo.model import ZooModel
 from .config import Experiment, to_dict, write_config
 from .overrides import nearest
 from .results import append_rows, commit, mean_and_sd
@@ -195,12 +196,15 @@ def _run(
                     for name, score in trainer.evaluate(split).items()
                 }
                 result["headline"] = f"{splits[-1]}_{trainer.task.monitor[0]}"
+                result["details"] = trainer.task.details(trainer.model)
             elif step == "export" and not exported and chief:
                 from ..serving import export  # not above: training needs no serving
 
                 trainer.load_best()
                 model = trainer.task.export_model(trainer.model)
                 result["export"] = str(export(model, directory / "export"))
+                if isinstance(trainer.model, ZooModel):
+                    trainer.model.save_to_preset(directory / "preset")
             if chief:
                 beside = path.with_name("result.json.partial")
                 beside.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")

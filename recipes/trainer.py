@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -142,7 +143,12 @@ class Trainer:
             tf.data.experimental.AutoShardPolicy.DATA
         )
         weight = self.task.loss_weight
-        with distributed_model(self.model, self.strategy, weight, dataset.element_spec):
+        with (
+            distributed_model(self.model, self.strategy, weight, dataset.element_spec),
+            warnings.catch_warnings(),
+        ):
+            # A pass is over when its data are: Keras takes a generator's end for a mistake.
+            warnings.filterwarnings("ignore", message="Your input ran out of data")
             self.model.fit(
                 dataset.map(count).with_options(options),
                 initial_epoch=index,

@@ -4,6 +4,7 @@ import dataclasses
 import difflib
 import os
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from . import tag_schemes
@@ -29,6 +30,7 @@ class Corpus:
         scheme: str. Tag scheme of the file; None: tags are not spans.
         keep: function of split and document index; False leaves the sentence out. For a corpus
             published as one file.
+        root: str or None. Folder of a corpus that is part of the package; None: `data.root`.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Corpus:
     licence: str
     scheme: str | None = None
     keep: Callable[[str, int], bool] | None = None
+    root: str | None = None
 
 
 def every_tenth_document(split: str, document: int) -> bool:
@@ -70,6 +73,14 @@ def _read_text(path):
     return ({**sentence, "document": 0} for sentence in read_tokens(path))
 
 
+def _read_sample_entities(path):
+    return read_columns(path, ("tokens", "upos", "tags"), separator="\t")
+
+
+def _read_sample_upos(path):
+    return read_columns(path, ("tokens", "tags", "entities"), separator="\t")
+
+
 def _three(pattern: str, names=SPLITS) -> dict[str, str]:
     return {split: pattern.format(name) for split, name in zip(SPLITS, names, strict=True)}
 
@@ -77,6 +88,12 @@ def _three(pattern: str, names=SPLITS) -> dict[str, str]:
 _EWT = {
     "files": _three("pos_dep/ud_english_ewt/en_ewt-ud-{}.conllu.gz"),
     "licence": "CC BY-SA 4.0",
+}
+
+_SAMPLE = {
+    "files": _three("{}.conll"),
+    "licence": "CC0",
+    "root": str(Path(__file__).parents[1] / "samples"),
 }
 
 CORPORA = {
@@ -115,6 +132,9 @@ CORPORA = {
         ),
         Corpus("ewt", "pos", read=_read_upos, **_EWT),
         Corpus("ewt_xpos", "pos", read=_read_xpos, **_EWT),
+        Corpus("sample_ner", "ner", read=_read_sample_entities, scheme="BIO", **_SAMPLE),
+        Corpus("sample_pos", "pos", read=_read_sample_upos, **_SAMPLE),
+        Corpus("sample_text", "language_modeling", read=_read_sample_upos, **_SAMPLE),
         Corpus(
             "wikitext2",
             "language_modeling",
@@ -146,7 +166,7 @@ def sentences(
 
     Args:
         name: str. Key of `CORPORA`.
-        root: str or path. The folder `data.root`.
+        root: str or path. The folder `data.root`; a sample in the package needs none.
         split: str. "train", "dev" or "test".
         scheme: str. Tag scheme that comes out where the tags are spans.
 
@@ -164,7 +184,7 @@ def sentences(
             f"`split` must be one of {', '.join(corpus.files)}. Received: split={split!r}"
         )
     target = tag_schemes.canonical_scheme(scheme)
-    path = resolve(root, corpus.files[split])
+    path = resolve(corpus.root or root, corpus.files[split])
     return _stream(corpus, path, split, target)
 
 

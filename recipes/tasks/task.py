@@ -107,6 +107,10 @@ class Task(abc.ABC):
         """
         return _count_examples(batch[0])
 
+    def details(self, model: keras.Model) -> dict[str, Any]:
+        """Returns what else a trained model shows, as JSON values; kept in the run's `result.json`."""
+        return {}
+
     def export_model(self, model: keras.Model) -> keras.Model:
         """Returns the model to export, often the trained one or its encoder."""
         return model

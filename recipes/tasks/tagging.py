@@ -1,0 +1,169 @@
+"""Tagging of words: entities by span F1, parts of speech by accuracy."""
+
+from __future__ import annotations
+
+import difflib
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from ... import zoo
+from ...zoo.tagger.model import Tagger
+from ..config import Experiment, TaskConfig
+from ..data import corpora, tag_schemes
+from ..data.buckets import bucketed
+from ..metrics import SpanF1
+from .task import Task
+
+
+@dataclass(frozen=True)
+class Tagging(TaskConfig):
+    """Trains a `Tagger`, with or without a context encoder.
+
+    Args:
+        corpus: str. A name out of `recipes.data.corpora`, of task "ner" or "pos".
+        encoder: str or None. Preset, or folder written by `save_to_preset`, of the context encoder.
+        encoder_training, encoder_layers, encoder_at, mix_l2: see `Tagger`.
+        scheme: str. Tag scheme in which spans are learned.
+        batch_size: int. Sentences.
+        min_count: int. Words seen less often in training share the unknown word's vector, and so
+            train it.
+        word_dim, num_layers, hidden_dim, dropout, head: see `Tagger`.
+    """
+
+    corpus: str = "wnut17"
+    encoder: str | None = None
+    encoder_training: str = "mix"
+    encoder_layers: str = "mix"
+    encoder_at: str = "input"
+    mix_l2: float = 0.001
+    scheme: str = "BIOES"
+    batch_size: int = 32
+    min_count: int = 2
+    word_dim: int = 50
+    num_layers: int = 1
+    hidden_dim: int = 128
+    dropout: float = 0.5
+    head: str = "crf"
+
+    def create(self, experiment: Experiment) -> Task:
+        return TaggingTask(experiment, self)
+
+
+class TaggingTask(Task):
+    """Score: `f1` of the spans for entities, `accuracy` of the words for parts of speech."""
+
+    def __init__(self, experiment: Experiment, config: Tagging):
+        super().__init__(experiment)
+        self.config = config
+        self.root = Path(self.data.root)
+        self.spans = corpora.get(config.corpus).scheme is not None
+        self.monitor = ("f1" if self.spans else "accuracy", "max")
+
+    def setup(self, data_root: Path) -> None:
+        self.root = data_root
+        words, tags = Counter(), set()
+        for sentence in self._sentences("train"):
+            words.update(word.lower() for word in sentence["tokens"])
+            tags.update(sentence["tags"])
+        known = [word for word, count in words.items() if count >= self.config.min_count]
+        self.words = sorted(known, key=lambda word: (-words[word], word))
+        self.tags = sorted(tags)
+        if self.spans:
+            # Every tag of each type, so that a type seen only as one word can also be longer.
+            types = sorted({tag.partition("-")[2] for tag in tags} - {""})
+            self.tags = list(tag_schemes.tag_vocabulary(types, self.config.scheme))
+        self._ids = {tag: i for i, tag in enumerate(self.tags)}
+
+    def build_model(self) -> Tagger:
+        config = self.config
+        encoder = None if config.encoder is None else zoo.Elmo.from_preset(config.encoder)
+        model = Tagger(
+            encoder,
+            self.tags,
+            words=self.words,
+            encoder_training=config.encoder_training,
+            encoder_layers=config.encoder_layers,
+            encoder_at=config.encoder_at,
+            mix_l2=config.mix_l2,
+            word_dim=config.word_dim,
+            num_layers=config.num_layers,
+            hidden_dim=config.hidden_dim,
+            dropout=config.dropout,
+            head=config.head,
+            scheme=config.scheme if self.spans and config.head == "crf" else None,
+        )
+        self._preprocessor = model.preprocessor
+        return model
+
+    def train_dataset(self, pass_seed: int) -> tf.data.Dataset:
+        def sentences():
+            for sentence in self._sentences("train"):
+                yield {**sentence, "tag_ids": [self._ids[tag] for tag in sentence["tags"]]}
+
+        preprocessor = self._preprocessor
+        batches = bucketed(
+            sentences,
+            {"tokens": "string", "tag_ids": "int32"},
+            batch_size=self.config.batch_size,
+            seed=pass_seed,
+        )
+        return batches.map(lambda batch: (preprocessor.tokens(batch["tokens"]), batch["tag_ids"]))
+
+    def evaluate(self, model: Tagger, split: str) -> dict[str, float]:
+        gold, guesses = [], []
+        for tokens, tags, ids in self._predictions(model, split):
+            gold.append(tags)
+            guesses.append([self.tags[i] for i in ids[: len(tokens)]])
+        if self.spans:
+            metric = SpanF1(self.config.scheme, self.tags)
+            metric.update(gold, guesses)
+            scores = metric.result()
+            return {name: scores[name] for name in ("f1", "precision", "recall")}
+        right = sum(a == b for g, h in zip(gold, guesses, strict=True) for a, b in zip(g, h, strict=True))
+        return {"accuracy": right / max(1, sum(map(len, gold)))}
+
+    def loss_weight(self, batch: Any) -> tf.Tensor:
+        """A CRF's loss is a mean over sentences, a softmax's over words."""
+        return super().loss_weight(batch) if self.config.head == "crf" else self.count_tokens(batch)
+
+    def details(self, model: Tagger) -> dict[str, Any]:
+        """The weights that the mixes of the encoder's layers have learned."""
+        return {"layer_weights": model.layer_weights()}
+
+    def _predictions(self, model, split) -> Iterator[tuple[list[str], list[str], np.ndarray]]:
+        """Words, gold tags and predicted tag ids of each sentence; long batches are made of like lengths."""
+        sentences = sorted(self._sentences(split), key=lambda s: len(s["tokens"]))
+        for sentence in sentences:
+            self._check(sentence["tags"], split)
+        size = 2 * self.config.batch_size
+        chunks = [sentences[i : i + size] for i in range(0, len(sentences), size)]
+
+        def batches():
+            for chunk in chunks:
+                yield tf.ragged.constant([s["tokens"] for s in chunk], dtype=tf.string).to_tensor("")
+
+        preprocessor = self._preprocessor
+        dataset = tf.data.Dataset.from_generator(
+            batches, output_signature=tf.TensorSpec((None, None), tf.string)
+        ).map(preprocessor.tokens)
+        for chunk, (_, outputs) in zip(chunks, self.predict(model, dataset), strict=True):
+            for sentence, ids in zip(chunk, outputs["tag_ids"], strict=True):
+                yield sentence["tokens"], sentence["tags"], ids
+
+    def _check(self, tags, split) -> None:
+        for tag in tags:
+            if tag not in self._ids:
+                near = difflib.get_close_matches(tag, self.tags, n=1, cutoff=0.0)
+                raise ValueError(
+                    f"Tags of the {split} split must be among the {len(self.tags)} of the train split. "
+                    f"Received: {tag!r}; nearest: {near[0] if near else 'none'}"
+                )
+
+    def _sentences(self, split: str) -> Iterator[dict[str, Any]]:
+        return corpora.sentences(self.config.corpus, self.root, split, scheme=self.config.scheme)
