@@ -203,8 +203,9 @@ def _run(
                 trainer.load_best()
                 model = trainer.task.export_model(trainer.model)
                 result["export"] = str(export(model, directory / "export"))
-                if isinstance(trainer.model, ZooModel):
-                    trainer.model.save_to_preset(directory / "preset")
+                kept = trainer.task.preset_model(trainer.model)
+                if isinstance(kept, ZooModel):
+                    kept.save_to_preset(directory / "preset")
             if chief:
                 beside = path.with_name("result.json.partial")
                 beside.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")

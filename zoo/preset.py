@@ -96,8 +96,12 @@ def preset_folder(name_or_directory) -> Path:
     preset = get_preset(str(name_or_directory))
     if preset.path is not None:
         directory = Path(__file__).parent / preset.path
-    else:
+    elif preset.url is not None and preset.archive_sha256 is not None:
         directory = _unpack(fetch(preset.url, preset.archive_sha256))
+    else:
+        raise ValueError(
+            f"A preset must have `path`, or `url` and `archive_sha256`. Received: {preset}"
+        )
     found = sha256(directory / WEIGHTS)
     if found != preset.sha256:
         raise ValueError(
@@ -174,8 +178,9 @@ def load(directory, cls: type | None = None, overrides: dict | None = None) -> k
     import_classes(config)
     wanted = _find_class(config, cls)
     if wanted is None:
+        name = getattr(cls, "__name__", "model")
         raise ValueError(
-            f"`preset` must hold a {cls.__name__}. Received: {str(directory)!r}, "
+            f"`preset` must hold a {name}. Received: {str(directory)!r}, "
             f"which holds a {config['class_name']}"
         )
     for name, value in (overrides or {}).items():

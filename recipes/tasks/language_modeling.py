@@ -116,12 +116,17 @@ class LanguageModelingTask(Task):
 
     def export_model(self, model: ElmoLM) -> Elmo:
         """The biLM as a representation: stateless, so that equal sentences get equal vectors."""
-        config = {**model.backbone.get_config(), "stateful": False, "state_batch_size": None}
-        backbone = Elmo.from_config({**config, "dropout": 0.0})
-        paths = {v.path: v for v in model.backbone.weights}
-        for variable in backbone.weights:
-            variable.assign(paths[variable.path])
-        return backbone
+        return self.preset_model(model).backbone
+
+    def preset_model(self, model: ElmoLM) -> ElmoLM:
+        """The language model as it is kept: without state, sampling and dropout."""
+        body = {"stateful": False, "state_batch_size": None, "dropout": 0.0}
+        backbone = Elmo.from_config({**model.backbone.get_config(), **body})
+        kept = ElmoLM(backbone, model.vocabulary)
+        sources = {variable.path: variable for variable in model.weights}
+        for variable in kept.weights:
+            variable.assign(sources[variable.path])
+        return kept
 
     def _batches(self, split: str, seed: int | None = None) -> tf.data.Dataset:
         rows = packed(

@@ -111,6 +111,12 @@ class Task(abc.ABC):
         """Returns what else a trained model shows, as JSON values; kept in the run's `result.json`."""
         return {}
 
+    def preset_model(self, model: keras.Model) -> keras.Model:
+        """Returns the model that the step `export` also writes as a preset folder, if it is one of
+        the zoo's.
+        """
+        return model
+
     def export_model(self, model: keras.Model) -> keras.Model:
         """Returns the model to export, often the trained one or its encoder."""
         return model
