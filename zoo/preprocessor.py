@@ -34,7 +34,8 @@ class Preprocessor(tf.Module):
         """Encodes sentences that are already split into words.
 
         Args:
-            tokens: string (B, L) padded on the right with "", or ragged (B, (L)), or list of lists of str.
+            tokens: string (B, L) padded on the right with "", or ragged (B, (L)), or list of
+                lists of str.
 
         Returns:
             dict of tensors: the model's inputs, `padding_mask` (B, L) bool among them.
@@ -42,16 +43,18 @@ class Preprocessor(tf.Module):
         if isinstance(tokens, (list, tuple)):
             tokens = tf.ragged.constant(tokens, dtype=tf.string, ragged_rank=1)
         tokens = self.pad(tokens)
-        return {**self.encode(tokens), "padding_mask": tf.not_equal(tokens, "")}
+        return {**self.encode(tokens), "padding_mask": padding_mask(tokens)}
 
     def pad(self, tokens):
         """The tokens as a dense string (B, L) tensor, cut to `sequence_length` if it is set."""
         length = self.sequence_length
         if isinstance(tokens, tf.RaggedTensor):
-            return tokens.to_tensor(default_value="", shape=(None, length))
+            tokens = tokens.to_tensor(default_value="")
         tokens = _batch_of_strings("tokens", tokens, rank=2)
         if length is None:
-            return tokens
+            # One padded position at least: recurrent layers cannot run over no step at all.
+            missing = tf.maximum(1 - tf.shape(tokens)[1], 0)
+            return tf.pad(tokens, [[0, 0], [0, missing]], constant_values="")
         tokens = tokens[:, :length]
         tokens = tf.pad(tokens, [[0, 0], [0, length - tf.shape(tokens)[1]]], constant_values="")
         return tf.ensure_shape(tokens, (None, length))
@@ -68,10 +71,20 @@ class Preprocessor(tf.Module):
         return cls(**config)
 
 
+def padding_mask(tokens):
+    """True up to the last word of each row: string (B, L) -> bool (B, L).
+
+    An empty string before that is a word without letters, not padding: a mask has no holes.
+    """
+    present = tf.cast(tf.not_equal(tokens, ""), tf.int32)
+    return tf.cumsum(present, axis=1, reverse=True) > 0
+
+
 def _batch_of_strings(name, value, rank):
     if isinstance(value, (str, bytes)):
         raise ValueError(
-            f"`{name}` must be a batch, a list or a tensor of rank {rank}. Received: {name}={value!r}"
+            f"`{name}` must be a batch, a list or a tensor of rank {rank}. "
+            f"Received: {name}={value!r}"
         )
     tensor = tf.convert_to_tensor(value, dtype=tf.string)
     if tensor.shape.rank is not None and tensor.shape.rank != rank:

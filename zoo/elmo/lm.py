@@ -1,3 +1,5 @@
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -37,6 +39,7 @@ class ElmoLM(TaskModel):
         dropout: float. On the top layer's output.
 
     Example:
+    >>> from polysemy.zoo import Elmo
     >>> backbone = Elmo.from_size("tiny")
     >>> model = ElmoLM(backbone, vocabulary=["<S>", "</S>", "<UNK>", "a", "cat"])
     >>> rows = model.preprocessor.rows([["<S>", "a", "cat"]], [["a", "cat", "</S>"]])
@@ -99,11 +102,14 @@ class ElmoLM(TaskModel):
 
         return ElmoLMPreprocessor(self.vocabulary, self.backbone.max_characters)
 
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+    def compute_loss(
+        self, x: Any = None, y=None, y_pred: Any = None, sample_weight=None, training=True
+    ):
         """The mean of both directions' losses over the positions that have a target."""
         count = ops.sum(ops.cast(x["targets"] >= 0, "float32"))
         total = ops.sum(y_pred["forward_loss"]) + ops.sum(y_pred["backward_loss"])
-        return total / (2.0 * ops.maximum(count, 1.0))
+        # Keras's own step sums the replicas' losses; this hook divides by their number.
+        return self._aggregate_additional_loss(total / (2.0 * ops.maximum(count, 1.0)))
 
     @property
     def trainable_weights(self):

@@ -1,7 +1,7 @@
 import keras
 import tensorflow as tf
 
-from ..preprocessor import Preprocessor
+from ..preprocessor import Preprocessor, padding_mask
 from ..text.character_constants import BEGIN_SENTENCE, END_SENTENCE, boundary_row
 from ..text.characters import character_ids
 from ..text.vocabulary import Vocabulary
@@ -59,7 +59,7 @@ class ElmoLMPreprocessor(Preprocessor):
         if isinstance(tokens, (list, tuple)):
             tokens = tf.ragged.constant(tokens, dtype=tf.string, ragged_rank=1)
         tokens = self.pad(tokens)
-        lengths = tf.reduce_sum(tf.cast(tf.not_equal(tokens, ""), tf.int32), axis=1)
+        lengths = tf.reduce_sum(tf.cast(padding_mask(tokens), tf.int32), axis=1)
         reverse = tf.reverse_sequence(tokens, lengths, seq_axis=1, batch_axis=0)
         return self.both(
             *_with_boundaries(tokens, lengths, BEGIN, END),

@@ -1,0 +1,83 @@
+"""Tensors by name into variables."""
+
+import keras
+import numpy as np
+import pytest
+
+from polysemy.zoo.checkpoints import Weight, assign_weights
+
+
+@pytest.fixture
+def layer():
+    layer = keras.layers.Dense(2, name="dense")
+    layer.build((None, 3))
+    return layer
+
+
+TENSORS = {"w": np.arange(6.0).reshape(2, 3), "b0": np.array([1.0]), "b1": np.array([2.0])}
+TABLE = (
+    Weight("w", "dense/kernel", np.transpose),
+    Weight(("b0", "b1"), "dense/bias", lambda *parts: np.concatenate(parts)),
+)
+
+
+@pytest.fixture
+def variables(layer):
+    # A built layer outside of a model names its variables by themselves.
+    return [_Named(v, f"dense/{v.name}") for v in layer.weights]
+
+
+class _Named:
+    """A variable under a path of our choice."""
+
+    def __init__(self, variable, path):
+        self.path, self.shape, self.variable = path, variable.shape, variable
+
+    def assign(self, value):
+        self.variable.assign(value)
+
+
+def test_transforms(layer, variables):
+    assign_weights(variables, TENSORS, TABLE, origin="x")
+    assert layer.kernel.numpy().tolist() == [[0, 3], [1, 4], [2, 5]]
+    assert layer.bias.numpy().tolist() == [1, 2]
+
+
+def test_ignored_tensors(layer, variables):
+    tensors = {**TENSORS, "global_step": np.array(3)}
+    assign_weights(variables, tensors, TABLE, origin="x", ignore=lambda name: name == "global_step")
+    assert layer.bias.numpy().tolist() == [1, 2]
+
+
+def test_all_problems_are_listed_and_nothing_is_assigned(layer, variables):
+    before = layer.get_weights()
+    tensors = {**TENSORS, "extra": np.zeros((4, 5))}
+    del tensors["b1"]
+    table = (
+        Weight("w", "dense/kernel"),
+        Weight(("b0", "b1"), "dense/bias", lambda *parts: np.concatenate(parts)),
+        Weight("b0", "dense/none"),
+    )
+    with pytest.raises(ValueError) as raised:
+        assign_weights(variables, tensors, table, origin="file.bin")
+    assert str(raised.value) == (
+        "The checkpoint must match the model tensor for tensor. Received: file.bin with 4 "
+        "mismatch(es):\n"
+        "  tensor 'w' of shape (2, 3) does not fit 'dense/kernel' (3, 2)\n"
+        "  missing tensor 'b1' (for 'dense/bias')\n"
+        "  no variable 'dense/none' (for tensor 'b0')\n"
+        "  superfluous tensor 'extra' (4, 5)"
+    )
+    for value, old in zip(layer.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(value, old)
+
+
+def test_unset_variables_and_failing_transforms(variables):
+    def halve(tensor):
+        return np.split(tensor, 2, axis=-1)[0]
+
+    with pytest.raises(ValueError) as raised:
+        tensors = {"w": TENSORS["w"]}
+        assign_weights(variables, tensors, [Weight("w", "dense/kernel", halve)], origin="x")
+    assert "tensor 'w' of shape (2, 3) does not fit: array split does not" in str(raised.value)
+    assert "variable 'dense/bias' is left unset" in str(raised.value)
