@@ -10,8 +10,8 @@ DIRECTIONS = ("forward", "backward")
 class BidirectionalLM(keras.layers.Layer):
     """Two independent stacks of projected LSTMs, one reading forward, one backward.
 
-    Neither direction sees the other, so that each stays a language model. From the second layer on the
-    input is added to the output.
+    Neither direction sees the other, so that each stays a language model. From the second layer on
+    the input is added to the output.
 
     Shapes: B batch, L steps, D input features, P projection_dim, H hidden_dim, N num_layers.
 
@@ -23,20 +23,20 @@ class BidirectionalLM(keras.layers.Layer):
         residual: bool. Add the input of each layer but the first to its output.
         dropout: float. On the input of every layer, the first included.
         stateful: bool. Begin each call with the state that the call before left behind, row by row.
-        state_batch_size: int. Rows of the kept state, needed if `stateful`. A smaller batch uses and
-            updates the first rows.
+        state_batch_size: int. Rows of the kept state, needed if `stateful`. A smaller batch uses
+            and updates the first rows.
         seed: int or None. Of the dropout.
 
     Call arguments:
         inputs: (B, L, D) float, read by the forward stack and, from its end, by the backward stack.
-        reverse_inputs: (B, L, D) float. If given, the backward stack reads this, left to right: text
-            that was reversed beforehand, as in rows packed for training.
+        reverse_inputs: (B, L, D) float. If given, the backward stack reads this, left to right:
+            text that was reversed beforehand, as in rows packed for training.
         padding_mask: (B, L) bool, True at tokens.
         training: bool.
 
     Returns:
-        dict with "forward" and "backward", each a list of N tensors (B, L, P), lowest layer first. The
-        outputs of the backward stack stand in the order of what it was given.
+        dict with "forward" and "backward", each a list of N tensors (B, L, P), lowest layer first.
+        The outputs of the backward stack stand in the order of what it was given.
 
     Example:
     >>> lm = BidirectionalLM(num_layers=2, hidden_dim=8, projection_dim=4)
@@ -79,6 +79,7 @@ class BidirectionalLM(keras.layers.Layer):
         self.stateful = stateful
         self.state_batch_size = state_batch_size
         self.seed = seed
+        self.states = {}
         for direction in DIRECTIONS:
             for i in range(num_layers):
                 lstm = ProjectedLSTM(
@@ -98,7 +99,7 @@ class BidirectionalLM(keras.layers.Layer):
         )
 
     def lstm(self, direction, layer):
-        """The `ProjectedLSTM` of a direction ("forward" or "backward") and layer (0 is the lowest)."""
+        """The `ProjectedLSTM` of a direction ("forward", "backward") and layer (0: the lowest)."""
         return getattr(self, f"{direction}_{layer}")
 
     def build(self, input_shape):
@@ -107,10 +108,10 @@ class BidirectionalLM(keras.layers.Layer):
             for i in range(self.num_layers):
                 self.lstm(direction, i).build(shape)
                 shape = (*shape[:-1], self.projection_dim)
-        self.states = {}
         if self.stateful:
             for direction in DIRECTIONS:
                 for i in range(self.num_layers):
+                    parts = ("output", self.projection_dim), ("cell", self.hidden_dim)
                     self.states[f"{direction}_{i}"] = [
                         self.add_weight(
                             name=f"{direction}_{i}_{part}",
@@ -120,7 +121,7 @@ class BidirectionalLM(keras.layers.Layer):
                             autocast=False,
                             dtype="float32",
                         )
-                        for part, dim in (("output", self.projection_dim), ("cell", self.hidden_dim))
+                        for part, dim in parts
                     ]
 
     def call(self, inputs, reverse_inputs=None, padding_mask=None, training=False):
@@ -129,9 +130,7 @@ class BidirectionalLM(keras.layers.Layer):
         else:
             mask = None if padding_mask is None else ops.flip(padding_mask, axis=1)
             flipped = ops.flip(reverse_inputs, axis=1)
-            backward = [
-                ops.flip(x, axis=1) for x in self._run("backward", flipped, mask, training)
-            ]
+            backward = [ops.flip(x, axis=1) for x in self._run("backward", flipped, mask, training)]
         forward = self._run("forward", inputs, padding_mask, training)
         return {"forward": forward, "backward": backward}
 
@@ -140,9 +139,7 @@ class BidirectionalLM(keras.layers.Layer):
         for i in range(self.num_layers):
             x = self.input_dropout(x, training=training)
             state = self._read_state(direction, i, x)
-            x, *state = self.lstm(direction, i)(
-                x, padding_mask=padding_mask, initial_state=state
-            )
+            x, *state = self.lstm(direction, i)(x, padding_mask=padding_mask, initial_state=state)
             self._write_state(direction, i, state)
             outputs.append(x)  # (B, L, P)
         return outputs
@@ -150,11 +147,11 @@ class BidirectionalLM(keras.layers.Layer):
     def _read_state(self, direction, layer, x):
         if not self.stateful:
             return None
-        rows = ops.shape(x)[0]
-        if isinstance(rows, int) and rows > self.state_batch_size:
+        rows, limit = ops.shape(x)[0], self.state_batch_size
+        if isinstance(rows, int) and limit is not None and rows > limit:
             raise ValueError(
                 "`inputs` must not have more rows than `state_batch_size`. Received: "
-                f"inputs.shape={tuple(x.shape)}, state_batch_size={self.state_batch_size}"
+                f"inputs.shape={tuple(x.shape)}, state_batch_size={limit}"
             )
         return [state[:rows] for state in self.states[f"{direction}_{layer}"]]
 
@@ -172,9 +169,7 @@ class BidirectionalLM(keras.layers.Layer):
             for state in pair:
                 state.assign(ops.zeros(state.shape))
 
-    def compute_output_spec(
-        self, inputs, reverse_inputs=None, padding_mask=None, training=False
-    ):
+    def compute_output_spec(self, inputs, reverse_inputs=None, padding_mask=None, training=False):
         shape = (*inputs.shape[:2], self.projection_dim)
         return {
             direction: [

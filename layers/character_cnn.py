@@ -8,14 +8,14 @@ ELMO_FILTERS = ((1, 32), (2, 32), (3, 64), (4, 128), (5, 256), (6, 512), (7, 102
 class CharacterCNN(keras.layers.Layer):
     """Builds one vector per word out of its characters.
 
-    Characters are embedded, convolved with filters of several widths (no padding), each filter keeps its
-    largest response over the word, and an activation follows.
+    Characters are embedded, convolved with filters of several widths (no padding), each filter
+    keeps its largest response over the word, and an activation follows.
 
     Shapes: C characters a word, F the sum of all filters; the leading axes are free.
 
     Args:
-        vocabulary_size: int. Number of character ids, id 0 (padding) included; 262 for ELMo. Row 0 of the
-            embedding is zero and stays so.
+        vocabulary_size: int. Number of character ids, id 0 (padding) included; 262 for ELMo. Row 0
+            of the embedding is zero and stays so.
         embedding_dim: int. Features per character; 16 for ELMo.
         filters: list of (width, number). ELMo's 2,048 filters by default.
         activation: "relu" or "tanh". Also picks the start of the filters, as the biLM program does:
@@ -94,13 +94,15 @@ class CharacterCNN(keras.layers.Layer):
         x = ops.cast(ops.take(table, characters, axis=0), self.compute_dtype)  # (N, C, E)
         pooled = []
         for (width, number), (kernel, bias) in zip(self.filters, self.convolutions, strict=True):
-            # A convolution of so few features is faster as one product over windows laid side by side.
+            # A convolution of so few features is faster as one product over windows laid side by
+            # side.
             positions = shape[-1] - width + 1
             windows = ops.concatenate([x[:, i : i + positions] for i in range(width)], axis=-1)
             kernel = ops.reshape(kernel, (width * self.embedding_dim, number))
             responses = ops.matmul(windows, kernel)  # (N, positions, number)
-            # The bias and a rising activation may follow the maximum: the result is the same and only
-            # one position per word is left to compute. `initial` lets a batch without words through.
+            # The bias and a rising activation may follow the maximum: the result is the same and
+            # only one position per word is left to compute. `initial` lets a batch without words
+            # through.
             pooled.append(ops.max(responses, axis=1, initial=-1e30) + bias)
         words = ops.concatenate(pooled, axis=-1)  # (N, F)
         words = ops.relu(words) if self.activation == "relu" else ops.tanh(words)

@@ -8,8 +8,9 @@ class DistinctRows(keras.layers.Layer):
 
     `rows[indices]` is the input again. A batch of running text repeats about two words in three.
 
-    `keras.ops` has no unique: this layer calls TensorFlow's exact one where TensorFlow is the backend.
-    Elsewhere shapes must be known when the graph is compiled; there all rows are handed through.
+    `keras.ops` has no unique: this layer calls TensorFlow's exact one where TensorFlow is the
+    backend. Elsewhere shapes must be known when the graph is compiled; there all rows are handed
+    through.
 
     Shapes: B batch, L tokens, C columns, U distinct rows (not known before the graph runs).
 

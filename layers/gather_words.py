@@ -20,7 +20,8 @@ class GatherWords(keras.layers.Layer):
     >>> keras.ops.convert_to_numpy(GatherWords()(pieces, keras.ops.array([[2, 0]]))).tolist()
     [[[4.0, 5.0], [0.0, 1.0]]]
 
-    Reference: [Devlin et al., 2018](https://arxiv.org/abs/1810.04805), section 5.3: the first piece is tagged.
+    Reference: [Devlin et al., 2018](https://arxiv.org/abs/1810.04805), section 5.3: the first piece
+    is tagged.
     """
 
     def call(self, inputs, positions):

@@ -13,7 +13,8 @@ class Highway(keras.layers.Layer):
     Shapes: D features; the leading axes are free.
 
     Args:
-        num_layers: int, at least 1. How many times the formula is applied, each with its own weights.
+        num_layers: int, at least 1. How many times the formula is applied, each with its own
+            weights.
         gate_bias: float. Start of `b_g`.
 
     Call arguments:
@@ -26,8 +27,8 @@ class Highway(keras.layers.Layer):
     >>> Highway(num_layers=2)(keras.ops.ones((3, 8))).shape
     TensorShape([3, 8])
 
-    Reference: [Srivastava et al., 2015](https://arxiv.org/abs/1505.00387); the gate's sign and start as
-    in the biLM program of [Peters et al., 2018](https://arxiv.org/abs/1802.05365).
+    Reference: [Srivastava et al., 2015](https://arxiv.org/abs/1505.00387); the gate's sign and
+    start as in the biLM program of [Peters et al., 2018](https://arxiv.org/abs/1802.05365).
     """
 
     def __init__(self, num_layers=1, gate_bias=-2.0, **kwargs):

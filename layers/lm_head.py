@@ -8,16 +8,18 @@ from .log_uniform_sampler import LogUniformSampler
 class LMHead(keras.layers.Layer):
     """Scores the words of a vocabulary: `h E^T + b`, with a full or a sampled softmax.
 
-    With `num_sampled`, a training step compares each target with one draw of that many words, shared by
-    all positions, and corrects every score by the log of the word's expected count in the draw.
-    Evaluation always uses the whole vocabulary. Ids must be sorted by falling frequency for the draw.
+    With `num_sampled`, a training step compares each target with one draw of that many words,
+    shared by all positions, and corrects every score by the log of the word's expected count in the
+    draw. Evaluation always uses the whole vocabulary. Ids must be sorted by falling frequency for
+    the draw.
 
     Shapes: D features, V vocabulary_size, S num_sampled; the leading axes are free.
 
     Args:
         vocabulary_size: int. V.
         num_sampled: int or None. S.
-        tie_to: keras.layers.Embedding or None. Use its (V, D) weights; only the bias is the head's own.
+        tie_to: keras.layers.Embedding or None. Use its (V, D) weights; only the bias is the head's
+            own.
         seed: int or None. Of the draw.
 
     Call arguments:
@@ -26,8 +28,8 @@ class LMHead(keras.layers.Layer):
         training: bool.
 
     Returns:
-        Without targets the logits (..., V), float32. With targets the cross-entropy of each position
-        (...), float32, in nats.
+        Without targets the logits (..., V), float32. With targets the cross-entropy of each
+        position (...), float32, in nats.
 
     Example:
     >>> head = LMHead(vocabulary_size=10)
@@ -41,6 +43,10 @@ class LMHead(keras.layers.Layer):
 
     def __init__(self, vocabulary_size, num_sampled=None, tie_to=None, seed=None, **kwargs):
         super().__init__(**kwargs)
+        if vocabulary_size < 1:
+            raise ValueError(
+                f"`vocabulary_size` must be at least 1. Received: vocabulary_size={vocabulary_size}"
+            )
         self.vocabulary_size = vocabulary_size
         self.num_sampled = num_sampled
         self.tie_to = tie_to
@@ -61,10 +67,12 @@ class LMHead(keras.layers.Layer):
             )
         elif self.tie_to.input_dim != self.vocabulary_size or self.tie_to.output_dim != dim:
             raise ValueError(
-                "`tie_to` must have `vocabulary_size` rows as wide as the inputs. Received: tie_to of "
-                f"shape ({self.tie_to.input_dim}, {self.tie_to.output_dim}), "
+                "`tie_to` must have `vocabulary_size` rows as wide as the inputs. Received: tie_to "
+                f"of shape ({self.tie_to.input_dim}, {self.tie_to.output_dim}), "
                 f"vocabulary_size={self.vocabulary_size}, inputs.shape={tuple(inputs_shape)}"
             )
+        elif not self.tie_to.built:
+            self.tie_to.build()
         self.bias = self.add_weight(name="bias", shape=(self.vocabulary_size,), initializer="zeros")
 
     def _matrix(self):
@@ -72,7 +80,7 @@ class LMHead(keras.layers.Layer):
 
     def call(self, inputs, targets=None, training=False):
         if targets is not None and training and self.sampler is not None:
-            return self._sampled_loss(inputs, targets)
+            return self._sampled_loss(inputs, targets, self.sampler)
         matrix = ops.cast(self._matrix(), self.compute_dtype)
         logits = ops.cast(ops.matmul(inputs, ops.transpose(matrix)), "float32")
         logits = logits + ops.cast(self.bias, "float32")
@@ -80,16 +88,16 @@ class LMHead(keras.layers.Layer):
             return logits
         return ops.sparse_categorical_crossentropy(targets, logits, from_logits=True)
 
-    def _sampled_loss(self, inputs, targets):
+    def _sampled_loss(self, inputs, targets, sampler):
         shape = ops.shape(targets)
         x = ops.reshape(inputs, (-1, inputs.shape[-1]))  # (N, D)
         targets = ops.cast(ops.reshape(targets, (-1,)), "int32")
-        sampled = self.sampler()  # (S,)
+        sampled = sampler()  # (S,)
         # One gather for both, so that the gradient of the matrix is one sparse update.
         ids = ops.concatenate([targets, sampled])
         rows = ops.cast(ops.take(self._matrix(), ids, axis=0), self.compute_dtype)
         offsets = ops.cast(ops.take(self.bias, ids, axis=0), "float32")
-        offsets = offsets - self.sampler.log_expected_count(ids)
+        offsets = offsets - sampler.log_expected_count(ids)
         count = ops.shape(targets)[0]
         true = ops.cast(ops.sum(x * rows[:count], axis=-1), "float32") + offsets[:count]  # (N,)
         # The offsets ride along as one more feature: one pass less over the largest array.

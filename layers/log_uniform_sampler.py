@@ -4,10 +4,11 @@ from keras import ops
 
 
 class LogUniformSampler:
-    """Draws distinct word ids, frequent words more often: `p(k) = log((k + 2) / (k + 1)) / log(V + 1)`.
+    """Draws distinct word ids, frequent words more often.
 
-    Ids must be sorted by falling frequency. The draw is without replacement, by adding Gumbel noise to
-    `log p` and keeping the largest S: the same distribution as drawing until S ids are distinct.
+    In one try id k has `p(k) = log((k + 2) / (k + 1)) / log(V + 1)`. Ids must be sorted by falling
+    frequency. The draw is without replacement, by adding Gumbel noise to `log p` and keeping the
+    largest S: the same distribution as drawing until S ids are distinct.
 
     Shapes: V range_max, S num_sampled.
 
@@ -36,10 +37,7 @@ class LogUniformSampler:
         k = np.arange(range_max, dtype="float64")
         probabilities = np.log((k + 2) / (k + 1)) / np.log(range_max + 1)
         self._log_probabilities = np.log(probabilities).astype("float32")
-        tries = _expected_tries(probabilities, num_sampled)
-        # How often an id is expected among `tries` draws that ended with S distinct ones.
-        inclusion = -np.expm1(tries * np.log1p(-probabilities))
-        self._log_expected_counts = np.log(inclusion).astype("float32")
+        self._log_expected_counts = np.log(_inclusion(probabilities, num_sampled)).astype("float32")
 
     def __call__(self):
         """Draws S distinct ids, (S,) int32."""
@@ -55,19 +53,23 @@ class LogUniformSampler:
         return ops.take(ops.convert_to_tensor(self._log_expected_counts), ids)
 
 
-def _expected_tries(probabilities, num_sampled):
-    """Solves `sum_k 1 - (1 - p_k) ** tries = num_sampled` for the number of draws."""
+def _inclusion(probabilities, num_sampled):
+    """How often each id is expected in a draw that goes on until `num_sampled` ids are distinct.
+
+    That is `1 - (1 - p_k) ** tries`; the number of tries is the one at which these sum to
+    `num_sampled`.
+    """
     if num_sampled == len(probabilities):
-        return np.inf
-    log_miss = np.log1p(-probabilities)
+        return np.ones_like(probabilities)
+
+    def inclusion(tries):
+        return -np.expm1(tries * np.log1p(-probabilities))
+
     low, high = 0.0, 1.0
-    while -np.expm1(high * log_miss).sum() < num_sampled:
+    while inclusion(high).sum() < num_sampled:
         high *= 2
     for _ in range(100):
         middle = (low + high) / 2
-        low, high = (
-            (middle, high)
-            if -np.expm1(middle * log_miss).sum() < num_sampled
-            else (low, middle)
-        )
-    return high
+        enough = inclusion(middle).sum() >= num_sampled
+        low, high = (low, middle) if enough else (middle, high)
+    return inclusion(high)

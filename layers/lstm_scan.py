@@ -1,8 +1,9 @@
 """The recurrence of a projected LSTM with its gradient written out.
 
-Automatic differentiation of the loop would add up the gradient of each weight matrix step by step; those
-matrices are the largest arrays here, so reading and writing them at every step costs more than the rest.
-The written-out gradient keeps the gates' gradients of all steps and takes each weight's in one product.
+Automatic differentiation of the loop would add up the gradient of each weight matrix step by step;
+those matrices are the largest arrays here, so reading and writing them at every step costs more
+than the rest. The written-out gradient keeps the gates' gradients of all steps and takes each
+weight's in one product.
 """
 
 import functools
@@ -36,9 +37,11 @@ def lstm_scan(
     def inside(x, limit):
         return ops.cast(ops.abs(x) < limit, x.dtype)
 
-    # The scans run over the step's number alone, and each step takes its slices itself: Keras's scan on
-    # TensorFlow needs a known length as soon as it is given more than one tensor.
-    def forward_step(z, mask, carry, t):
+    # The scans run over the step's number alone, and each step takes its slices itself: Keras's
+    # scan on TensorFlow needs a known length as soon as it is given more than one tensor. What a
+    # step reads comes as an argument: a function with its own gradient must not close over values
+    # that JAX differentiates.
+    def forward_step(z, mask, recurrent_kernel, projection_kernel, carry, t):
         h_before, c_before = carry[0], carry[1]
         gates = z[t] + ops.matmul(h_before, recurrent_kernel)  # (B, 4H)
         i, f, g, o = ops.split(ops.cast(gates, "float32"), 4, axis=-1)
@@ -57,7 +60,7 @@ def lstm_scan(
     @ops.custom_gradient
     def run(z, mask, recurrent_kernel, projection_kernel, h0, c0):
         (h_last, c_last, _), (h, c, gates) = ops.scan(
-            functools.partial(forward_step, z, mask),
+            functools.partial(forward_step, z, mask, recurrent_kernel, projection_kernel),
             (h0, c0, ops.concatenate([ops.cast(ops.zeros_like(c0), z.dtype)] * 4, axis=-1)),
             xs=ops.arange(ops.shape(z)[0]),
             reverse=reverse,
@@ -105,7 +108,8 @@ def lstm_scan(
                 ],
                 axis=-1,
             )
-            d_gates = ops.cast(d_gates, dtype)  # (B, 4H), zero at padding since d_cell, d_hidden are
+            # (B, 4H), zero at padding since d_cell and d_hidden are.
+            d_gates = ops.cast(d_gates, dtype)
             recurrent = ops.cast(ops.matmul(d_gates, to_gates), "float32")
             dh = recurrent + dh * (1.0 - mask32)
             dc = d_cell * f + dc * (1.0 - mask32)
@@ -137,7 +141,7 @@ def lstm_scan(
 
 
 def _shift(states, first, reverse):
-    """The state before each step: `states` moved by one step, with the initial state at the start."""
+    """The state before each step: `states` moved by one step, the initial state at the start."""
     if reverse:
         return ops.concatenate([states[1:], first[None]], axis=0)
     return ops.concatenate([first[None], states[:-1]], axis=0)

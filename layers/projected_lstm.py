@@ -13,8 +13,8 @@ class ProjectedLSTM(keras.layers.Layer):
         c_t = clip(sigmoid(f) * c_{t-1} + sigmoid(i) * tanh(c), cell_clip)
         h_t = clip((sigmoid(o) * tanh(c_t)) P, projection_clip)
 
-    Inputs of all steps are projected by one product before the loop, and the gradients of the weights are
-    taken by one product after it: inside the loop only what recurs is computed.
+    Inputs of all steps are projected by one product before the loop, and the gradients of the
+    weights are taken by one product after it: inside the loop only what recurs is computed.
 
     Shapes: B batch, L steps, D input features, H units, P projection_dim.
 
@@ -24,27 +24,29 @@ class ProjectedLSTM(keras.layers.Layer):
         cell_clip: float or None. The cell is kept within ± this value; 3 for ELMo.
         projection_clip: float or None. The same for the projected output; 3 for ELMo.
         forget_bias: float. Added to the forget gate at run time, not stored in the bias.
-        residual: bool. Add the inputs to the outputs (D must be P). The recurrent state stays without.
-        go_backwards: bool. Read from the last step to the first. Outputs keep the order of the inputs.
+        residual: bool. Add the inputs to the outputs (D must be P). The recurrent state stays
+            without.
+        go_backwards: bool. Read from the last step to the first. Outputs keep the order of the
+            inputs.
         return_state: bool. Also return the state after the last step read.
         kernel_initializer: of W, R and P.
 
     Call arguments:
         inputs: (B, L, D) float.
-        padding_mask: (B, L) bool, True at tokens. At padding the state stands still and the output is
-            zero; read backwards, this equals reversing each row by its true length.
+        padding_mask: (B, L) bool, True at tokens. At padding the state stands still and the output
+            is zero; read backwards, this equals reversing each row by its true length.
         initial_state: pair (B, P), (B, H) of output and cell. Zeros by default.
 
     Returns:
-        (B, L, P) float in the compute dtype; with `return_state` a tuple (outputs, output, cell), the cell
-        in float32 under mixed precision.
+        (B, L, P) float in the compute dtype; with `return_state` a tuple (outputs, output, cell),
+        the cell in float32 under mixed precision.
 
     Example:
     >>> ProjectedLSTM(16, projection_dim=4)(keras.ops.ones((2, 7, 3))).shape
     TensorShape([2, 7, 4])
 
-    Reference: [Sak et al., 2014](https://arxiv.org/abs/1402.1128); clipping and residual as in the biLM of
-    [Peters et al., 2018](https://arxiv.org/abs/1802.05365).
+    Reference: [Sak et al., 2014](https://arxiv.org/abs/1402.1128); clipping and residual as in the
+    biLM of [Peters et al., 2018](https://arxiv.org/abs/1802.05365).
     """
 
     def __init__(
@@ -60,7 +62,8 @@ class ProjectedLSTM(keras.layers.Layer):
         kernel_initializer="glorot_uniform",
         **kwargs,
     ):
-        super().__init__(**kwargs)
+        # Without autocast, which would round the cell that a call before handed on.
+        super().__init__(autocast=False, **kwargs)
         for name, value in (("units", units), ("projection_dim", projection_dim)):
             if value < 1:
                 raise ValueError(f"`{name}` must be at least 1. Received: {name}={value}")
@@ -81,8 +84,8 @@ class ProjectedLSTM(keras.layers.Layer):
         input_dim = input_shape[-1]
         if self.residual and input_dim != self.projection_dim:
             raise ValueError(
-                "`projection_dim` must equal the input's last axis when `residual` is True. Received: "
-                f"projection_dim={self.projection_dim}, inputs.shape={tuple(input_shape)}"
+                "`projection_dim` must equal the input's last axis when `residual` is True. "
+                f"Received: projection_dim={self.projection_dim}, inputs.shape={tuple(input_shape)}"
             )
 
         def matrix(name, shape):
@@ -95,16 +98,18 @@ class ProjectedLSTM(keras.layers.Layer):
         self.projection_kernel = matrix("projection_kernel", (self.units, self.projection_dim))
 
     def call(self, inputs, padding_mask=None, initial_state=None):
+        inputs = ops.cast(inputs, self.compute_dtype)
         batch_size = ops.shape(inputs)[0]
         # Time first: each step of the loop then reads one contiguous block.
         x = ops.transpose(inputs, (1, 0, 2))  # (L, B, D)
         forget_bias = ops.concatenate(
             [
-                ops.full((self.units,), self.forget_bias if i == 1 else 0.0, dtype=self.compute_dtype)
+                ops.full((self.units,), self.forget_bias if i == 1 else 0.0, dtype=self.bias.dtype)
                 for i in range(4)
             ]
         )
-        z = ops.matmul(x, self.kernel) + (self.bias + forget_bias)  # (L, B, 4H)
+        bias = ops.cast(self.bias + forget_bias, x.dtype)
+        z = ops.matmul(x, ops.cast(self.kernel, x.dtype)) + bias  # (L, B, 4H)
         if padding_mask is None:
             mask = ops.ones_like(z[:, :, :1])
         else:

@@ -6,8 +6,8 @@ from keras import ops
 class ScalarMix(keras.layers.Layer):
     """Weighs the layers of a language model into one representation.
 
-    `gamma * sum_k softmax(w)_k h_k`: one learned scalar per layer, one scale. ELMo's equation 1; there
-    `gamma` belongs to the task. `w` starts at zero, `gamma` at one: a plain average.
+    `gamma * sum_k softmax(w)_k h_k`: one learned scalar per layer, one scale. ELMo's equation 1;
+    there `gamma` belongs to the task. `w` starts at zero, `gamma` at one: a plain average.
 
     Shapes: B batch, K layers, L tokens, D features.
 
@@ -17,7 +17,8 @@ class ScalarMix(keras.layers.Layer):
             features of the batch, without learned scale, before it is weighed.
         l2: float. Strength of the penalty `l2 * sum(w ** 2)` on `w` alone. 1 keeps the mix near the
             average, 0.001 lets it move.
-        dropout: float. Probability that a whole layer is left out of the softmax in a training step.
+        dropout: float. Probability that a whole layer is left out of the softmax in a training
+            step.
         trainable_mix: bool. False fixes `w` and `gamma` where they stand.
         seed: int or None. Of the dropout.
 
@@ -82,10 +83,12 @@ class ScalarMix(keras.layers.Layer):
         """The softmaxed weight of each layer, (K,) float32; they sum to one."""
         scores = ops.cast(self.weights_of_layers, "float32")
         if training and self.dropout:
-            dropped = keras.random.uniform((self.num_tensors,), seed=self.seed_generator)
-            # Not minus infinity: if every layer is dropped at once the softmax must stay defined.
-            scores = ops.where(dropped < self.dropout, scores - 1e4, scores)
-        return ops.softmax(scores)
+            draw = keras.random.uniform((self.num_tensors,), seed=self.seed_generator)
+            # If all layers are drawn at once, none is left out: their softmax must stay defined.
+            dropped = ops.logical_and(draw < self.dropout, ops.any(draw >= self.dropout))
+            scores = ops.where(dropped, -1e9, scores)
+        # Not `ops.softmax`, which warns of a single layer.
+        return ops.exp(scores - ops.logsumexp(scores))
 
     def call(self, inputs, padding_mask=None, training=False):
         x = inputs
