@@ -13,10 +13,13 @@ class ZooModel(keras.Model):
     constructor argument.
     """
 
-    def __init__(self, *, inputs, outputs, dtype=None, **kwargs):
+    def __init__(self, *, inputs, outputs, dtype=None, trainable=True, **kwargs):
         # A functional model computes in its layers' dtypes: the policy is kept for `get_config`.
         self._layers_dtype = None if dtype is None else keras.dtype_policies.get(dtype)
         super().__init__(inputs=inputs, outputs=outputs, **kwargs)
+        # Keras's constructor sets this before the model has layers: False would not reach them, and
+        # True, out of a saved config, would thaw what the model has frozen.
+        self.trainable = trainable
 
     def make_preprocessor(self):
         """Builds the `Preprocessor` that makes this model's inputs; None if there is none."""

@@ -13,10 +13,10 @@ from .encoding import PLACES, encode, encoder_inputs
 
 @keras.saving.register_keras_serializable(package="polysemy")
 class Tagger(TaskModel):
-    """Gives each word a tag: word vectors, characters and any context encoder → biLSTMs → softmax or CRF.
+    """Gives each word a tag: words, characters, any context encoder → biLSTMs → softmax or CRF.
 
-    The encoder may be any backbone of the zoo, or none. Its vectors join the words at the input, after
-    the first biLSTM as in TagLM, or at both places, each place with a mix of its own.
+    The encoder may be any backbone of the zoo, or none. Its vectors join the words at the input,
+    after the first biLSTM as in TagLM, or at both places, each place with a mix of its own.
 
     Shapes: B batch, L tokens, T tags, C max_characters.
 
@@ -31,11 +31,13 @@ class Tagger(TaskModel):
         probabilities: (B, L, T) float32. Softmax, or the CRF's marginals.
 
     Args:
-        backbone: `Backbone` or None. The context encoder.
-        tags: list of str.
-        words: list of str or None. Vocabulary of the word vectors, lower-cased; None: no word vectors.
-        encoder_training: "frozen" (the encoder and an even mix stand still), "mix" (only the weights
-            of the mix learn) or "full".
+        backbone: `Backbone` or None. The context encoder. Its `trainable` flags are set as
+            `encoder_training` says.
+        tags: list of str, distinct.
+        words: list of str or None. Vocabulary of the word vectors, lower-cased; None: no word
+            vectors.
+        encoder_training: "frozen" (the encoder and an even mix stand still), "mix" (only the
+            weights of the mix learn) or "full".
         encoder_layers: "mix" of all layers, or "top".
         encoder_at: "input", "first_lstm" or "both".
         mix_l2: float. See `ScalarMix`.
@@ -45,11 +47,11 @@ class Tagger(TaskModel):
         hidden_dim: int. Width of each direction.
         dropout: float. On the encoder's vectors, the input and the output of each biLSTM.
         head: "crf" or "softmax".
-        scheme: "BIO", "BIOES" or None. Tag scheme whose rules the CRF keeps.
+        scheme: "BIO", "BIOES" or None. Tag scheme whose rules the CRF keeps; None without a CRF.
         max_characters: int. C.
 
     Example:
-    >>> tagger = Tagger(None, tags=["O", "B-PER", "I-PER"], words=["jordan"], hidden_dim=8, scheme="BIO")
+    >>> tagger = Tagger(None, tags=["O", "B-PER", "I-PER"], hidden_dim=8, scheme="BIO")
     >>> tagger(tagger.preprocessor(["Jordan sleeps"]))["tag_ids"].shape
     TensorShape([1, 2])
 
@@ -82,6 +84,15 @@ class Tagger(TaskModel):
         _check("encoder_layers", encoder_layers, ("mix", "top"))
         _check("encoder_at", encoder_at, tuple(PLACES))
         _check("head", head, ("crf", "softmax"))
+        if not tags or len(set(tags)) < len(tags):
+            raise ValueError(
+                f"`tags` must be distinct names, at least one. Received: tags={list(tags)}"
+            )
+        if scheme is not None and head != "crf":
+            raise ValueError(
+                "`scheme` must be None without a CRF, which alone keeps its rules. "
+                f"Received: head={head!r}, scheme={scheme!r}"
+            )
         if num_layers < 1:
             raise ValueError(f"`num_layers` must be at least 1. Received: num_layers={num_layers}")
         if backbone is None and words is None and character_filters is None:
@@ -100,10 +111,12 @@ class Tagger(TaskModel):
             cnn = CharacterCNN(
                 NUM_CHARACTERS, filters=character_filters, dtype=dtype, name="character_cnn"
             )
-            character_layers = DistinctRows(name="distinct"), cnn, TakeRows(name="take")
+            distinct = DistinctRows(dtype=dtype, name="distinct")
+            character_layers = distinct, cnn, TakeRows(dtype=dtype, name="take")
         lstms = [
             keras.layers.Bidirectional(
-                keras.layers.LSTM(hidden_dim, return_sequences=True, dtype=dtype),
+                # A name of its own: Keras numbers others, and presets find weights by their paths.
+                keras.layers.LSTM(hidden_dim, return_sequences=True, dtype=dtype, name="lstm"),
                 dtype=dtype,
                 name=f"lstm_{i}",
             )
@@ -136,7 +149,14 @@ class Tagger(TaskModel):
             of_encoder = encoder_inputs(backbone)
             inputs.update({f"encoder_{name}": x for name, x in of_encoder.items()})
             mixes, encoded = encode(
-                backbone, of_encoder, mask, encoder_training, encoder_layers, encoder_at, mix_l2
+                backbone,
+                of_encoder,
+                mask,
+                encoder_training,
+                encoder_layers,
+                encoder_at,
+                mix_l2,
+                dtype,
             )
         if "input" in encoded:
             features.append(drop(encoded["input"]))
@@ -183,28 +203,32 @@ class Tagger(TaskModel):
         return TaggerPreprocessor(self.words, encoder, self.max_characters)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        """Negative log-likelihood of the tag ids `y` (B, L): with a CRF the mean over sentences, else over
-        tokens; the penalties of the weights are added."""
+        """Negative log-likelihood of the tag ids `y` (B, L): with a CRF the mean over sentences,
+        else over tokens; the penalties of the weights are added.
+        """
         mask = x["padding_mask"]
         if self.crf is not None:
             likelihood = self.crf.log_likelihood(y_pred["logits"], y, padding_mask=mask)
             loss = -ops.mean(likelihood)
         else:
             weights = ops.cast(mask, "float32")
+            y = ops.where(
+                mask, y, 0
+            )  # whatever stands at padding must be a tag, then counts nothing
             each = ops.sparse_categorical_crossentropy(y, y_pred["logits"], from_logits=True)
             loss = ops.sum(each * weights) / ops.maximum(ops.sum(weights), 1.0)
         # Keras's own step sums the replicas' losses; this hook divides by their number.
-        return sum(self._aggregate_additional_loss(part) for part in (loss, *self.losses))
+        return self._aggregate_additional_loss(sum(self.losses, start=loss))
 
     def layer_weights(self):
-        """The mixes' weights: place ("input", "first_lstm") to a list of floats, lowest layer first."""
+        """The mixes' weights: place ("input", "first_lstm") to floats, lowest layer first."""
         return {
             place: ops.convert_to_numpy(mix.layer_weights()).tolist()
             for place, mix in self.mixes.items()
         }
 
     def serving_outputs(self, outputs, inputs):
-        """`tokens` and `tags` (B, L) string, "" at padding, and `probabilities` (B, L) of these tags."""
+        """`tokens` and `tags` (B, L) string, "" at padding; the tags' `probabilities` (B, L)."""
         from .serving import tag_strings
 
         return tag_strings(self.tags, outputs, inputs)

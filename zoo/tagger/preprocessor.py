@@ -2,10 +2,12 @@ import keras
 import tensorflow as tf
 
 from ..preprocessor import Preprocessor
+from ..preset import import_classes
 from ..text.characters import character_ids
 from ..text.vocabulary import Vocabulary
 
-PADDING, UNKNOWN = "<pad>", "<unk>"
+# With a space in front, as no word of a text has: "<unk>" may be a word, and in WikiText is one.
+PADDING, UNKNOWN = " pad", " unknown"
 
 
 @keras.saving.register_keras_serializable(package="polysemy")
@@ -60,5 +62,6 @@ class TaggerPreprocessor(Preprocessor):
     def from_config(cls, config):
         config = dict(config)
         if config.get("encoder"):
+            import_classes(config["encoder"])
             config["encoder"] = keras.saving.deserialize_keras_object(config["encoder"])
         return cls(**config)

@@ -4,7 +4,13 @@ import tensorflow as tf
 
 
 def tag_strings(tags, outputs, inputs):
-    """Names the tags: `tokens` and `tags` (B, L) string, "" at padding, `probabilities` (B, L) float32."""
+    """`tokens` and `tags` (B, L) string, "" at padding; `probabilities` of the tags (B, L) float32.
+
+    Args:
+        tags: list of str.
+        outputs: dict. Of the tagger.
+        inputs: dict. What the tagger read, and `tokens` (B, L) string.
+    """
     mask = inputs["padding_mask"]
     names = tf.gather(tf.constant(tags), outputs["tag_ids"])
     best = tf.gather(outputs["probabilities"], outputs["tag_ids"], batch_dims=2)
