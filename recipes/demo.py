@@ -1,6 +1,7 @@
 """The main job on the bundled sample, from a language model to an answer over gRPC.
 
-The steps are those of the experiments `sample_lm` and `sample_ner`, run by the same code as any recipe.
+The steps are those of the experiments `sample_lm` and `sample_ner`, run by the same code as any
+recipe.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ def main(out: str | Path = "demo") -> None:
     """Fine-tunes the shipped biLM, trains a tagger without and with it, exports, serves, asks.
 
     Args:
-        out: folder for runs, pictures and the served model. A demo that was interrupted goes on there.
+        out: folder for runs, pictures and the served model. An interrupted demo goes on there.
     """
     out, console, start = Path(out), Console(width=100), time.monotonic()
     out.mkdir(parents=True, exist_ok=True)
@@ -81,9 +82,10 @@ def _fine_tune(out: Path) -> tuple[float, float, Path]:
 
 
 def _table(scores) -> Table:
-    table = Table("tagger", "F1", "precision", "recall", title="Entities of the sample's test split")
+    columns = ("f1", "precision", "recall")
+    table = Table("tagger", *columns, title="Entities of the sample's test split")
     for variant, label in (("no_lm", "words + characters"), ("elmo", "… + biLM")):
-        row = (f"{100 * scores[variant][f'test_{name}'][0]:.1f}" for name in ("f1", "precision", "recall"))
+        row = (f"{100 * scores[variant][f'test_{name}'][0]:.1f}" for name in columns)
         table.add_row(label, *row)
     return table
 

@@ -2,9 +2,10 @@
 
     polysemy run elmo_lm_wikitext2 train evaluate export --set data.root=DATA
 
-Batches of 64 rows x 20 steps, the paper's unroll: about 1,635 steps a pass, 8 passes. The paper's figure is for
-another corpus and a model sixty times larger (One Billion Word, 93.6M weights, vocabulary 793,471): it
-tells the scale, no more. Data: 2,051,910 tokens of Wikipedia, vocabulary 33,278.
+Batches of 64 rows x 20 steps, the paper's unroll: about 1,635 steps a pass, 8 passes. The
+paper's figure is for another corpus and a model sixty times larger (One Billion Word, 93.6M
+weights, vocabulary 793,471): it tells the scale, no more. Data: 2,051,910 tokens of Wikipedia,
+vocabulary 33,278.
 """
 
 from ..config import DataConfig, Experiment, TrainerConfig

@@ -2,9 +2,10 @@
 
     polysemy run elmo_ner_wikigold train evaluate --set data.root=DATA
 
-One biLSTM and a CRF over word vectors and characters; the frozen biLM joins by a mix of its layers. WikiGold
-is published as one file; of every ten documents, in file order, the first is test, the second dev, the rest
-train: 1,323 / 153 / 220 sentences. The paper's figure is for another corpus and the original size.
+One biLSTM and a CRF over word vectors and characters; the frozen biLM joins by a mix of its
+layers. WikiGold is published as one file; of every ten documents, in file order, the first is
+test, the second dev, the rest train: 1,323 / 153 / 220 sentences. The paper's figure is for
+another corpus and the original size.
 """
 
 from ..config import DataConfig, Experiment, TrainerConfig
@@ -15,9 +16,7 @@ experiment = Experiment(
     description="WikiGold entities: no biLM, top layer, mixes of all layers",
     task=Tagging(corpus="wikigold", encoder="elmo_tiny_en"),
     data=DataConfig(name="WikiGold"),
-    trainer=TrainerConfig(
-        epochs=12, learning_rate=3e-3, schedule="linear", gradient_clip_norm=5.0
-    ),
+    trainer=TrainerConfig(epochs=8, learning_rate=3e-3, schedule="linear", gradient_clip_norm=5.0),
     variants={
         "no_lm": {"task.encoder": None},
         "top": {"task.encoder_layers": "top"},

@@ -2,9 +2,9 @@
 
     polysemy run elmo_pos_ewt train evaluate --set data.root=DATA
 
-One biLSTM and a CRF over word vectors and characters; the frozen biLM joins by a mix of its layers. 204,577
-words of training, 17 universal tags. The paper's figure is a linear probe on another corpus with the
-original size.
+One biLSTM and a CRF over word vectors and characters; the frozen biLM joins by a mix of its
+layers. 204,577 words of training, 17 universal tags. The paper's figure is a linear probe on
+another corpus with the original size.
 """
 
 from ..config import DataConfig, Experiment, TrainerConfig
@@ -15,9 +15,7 @@ experiment = Experiment(
     description="UD English EWT parts of speech: no biLM, top layer, mixes of all layers",
     task=Tagging(corpus="ewt", encoder="elmo_tiny_en"),
     data=DataConfig(name="UD English EWT"),
-    trainer=TrainerConfig(
-        epochs=2, learning_rate=3e-3, schedule="linear", gradient_clip_norm=5.0
-    ),
+    trainer=TrainerConfig(epochs=1, learning_rate=3e-3, schedule="linear", gradient_clip_norm=5.0),
     variants={
         "no_lm": {"task.encoder": None},
         "top": {"task.encoder_layers": "top"},

@@ -2,7 +2,8 @@
 
     polysemy run sample_lm train evaluate export
 
-5,936 words of training. Full softmax: the text is small enough. Needs no data beside the package.
+5,936 words of training. Full softmax: the text is small enough. Needs no data beside the
+package.
 """
 
 from ..config import DataConfig, Experiment, TrainerConfig
@@ -21,5 +22,5 @@ experiment = Experiment(
     data=DataConfig(name="sample"),
     trainer=TrainerConfig(epochs=3, learning_rate=1e-3, gradient_clip_norm=5.0),
     seeds=(1,),
-    paper="fine-tuning for one epoch: 103.2 to 46.3 on CoNLL-2003 (training perplexity, original size)",
+    paper="103.2 to 46.3 in one epoch (CoNLL-2003, training perplexity, original size)",
 )
