@@ -20,10 +20,11 @@ def packed(
 ) -> tf.data.Dataset:
     """Streams one pass over the sentences as full rows, both directions beside each other.
 
-    Each of the batch's rows takes the next sentence whenever it has used up its last one and goes on with
-    it in the next batch, so a model that keeps its state row by row reads on. Forward, a sentence is read
-    as `<S> w1 … wn` and predicts `w1 … wn </S>`; backward, as `</S> wn … w1`, predicting `wn … w1 <S>`.
-    When no sentence is left, rows end in "" and the pass ends with the last row.
+    Each of the batch's rows takes the next sentence whenever it has used up its last one and goes
+    on with it in the next batch, so a model that keeps its state row by row reads on. Forward, a
+    sentence is read as `<S> w1 … wn` and predicts `w1 … wn </S>`; backward, as `</S> wn … w1`,
+    predicting `wn … w1 <S>`. When no sentence is left, rows end in "" and the pass ends with the
+    last row.
 
     Shapes: B batch_size, T steps.
 
@@ -38,13 +39,17 @@ def packed(
         `tf.data.Dataset` of dicts of string (B, T): `tokens`, `targets`, `reverse_tokens`,
         `reverse_targets`.
 
+    Raises:
+        ValueError: `batch_size`, `steps` or `shuffle_buffer` is less than 1.
+
     Example:
     >>> corpus = [{"tokens": ["a", "cat"]}]
     >>> batch = next(iter(packed(lambda: corpus, batch_size=1, steps=4).as_numpy_iterator()))
     >>> batch["reverse_tokens"].tolist(), batch["reverse_targets"].tolist()
     ([[b'</S>', b'cat', b'a', b'']], [[b'cat', b'a', b'<S>', b'']])
     """
-    for name, value in (("batch_size", batch_size), ("steps", steps)):
+    sizes = {"batch_size": batch_size, "steps": steps, "shuffle_buffer": shuffle_buffer}
+    for name, value in sizes.items():
         if value < 1:
             raise ValueError(f"`{name}` must be at least 1. Received: {name}={value}")
 
@@ -74,9 +79,7 @@ def packed(
                 return
             yield batch
 
-    signature = {
-        name: tf.TensorSpec((batch_size, steps), tf.string, name=name) for name in NAMES
-    }
+    signature = {name: tf.TensorSpec((batch_size, steps), tf.string, name=name) for name in NAMES}
     return tf.data.Dataset.from_generator(batches, output_signature=signature)
 
 

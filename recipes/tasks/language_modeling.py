@@ -26,10 +26,11 @@ class LanguageModeling(TaskConfig):
     """Trains `ElmoLM` on the text of a corpus.
 
     Args:
-        corpus: str. A name out of `recipes.data.corpora`, or "file" for `data.files`' own text.
-        preset: str or None. Start from this preset, with its vocabulary: fine-tuning. None starts anew.
+        corpus: str. A name out of `recipes.data.corpora`.
+        preset: str or None. Start from this preset, or folder written by `save_to_preset`, with
+            its vocabulary: fine-tuning. None starts anew.
         size: str. Size of the new model, see `Elmo.from_size`.
-        model: mapping. Further arguments of `Elmo`, such as `{"hidden_dim": 256}`.
+        model: mapping. Further arguments of a new `Elmo`, such as `{"hidden_dim": 256}`.
         batch_size: int. Rows.
         unroll_steps: int. Steps after which gradients are cut.
         min_count: int. Words seen less often in training become "<UNK>" as targets.
@@ -40,7 +41,7 @@ class LanguageModeling(TaskConfig):
     corpus: str = "wikitext2"
     preset: str | None = None
     size: str = "tiny"
-    model: Mapping[str, float] = field(default_factory=dict)
+    model: Mapping[str, int | float | bool | list | str | None] = field(default_factory=dict)
     batch_size: int = 64
     unroll_steps: int = 20
     min_count: int = 1
@@ -74,6 +75,13 @@ class LanguageModelingTask(Task):
 
     def build_model(self) -> ElmoLM:
         config = self.config
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        if replicas > 1:
+            raise ValueError(
+                "`trainer.strategy` must be one_device for language modeling, whose rows keep "
+                "their LSTM state from batch to batch. Received: "
+                f"strategy={self.experiment.trainer.strategy!r}, replicas={replicas}."
+            )
         head = {"num_sampled": config.num_sampled, "dropout": config.dropout}
         body = {
             "dropout": config.dropout,

@@ -125,7 +125,9 @@ class TaggingTask(Task):
             metric.update(gold, guesses)
             scores = metric.result()
             return {name: scores[name] for name in ("f1", "precision", "recall")}
-        right = sum(a == b for g, h in zip(gold, guesses, strict=True) for a, b in zip(g, h, strict=True))
+        right = sum(
+            a == b for g, h in zip(gold, guesses, strict=True) for a, b in zip(g, h, strict=True)
+        )
         return {"accuracy": right / max(1, sum(map(len, gold)))}
 
     def loss_weight(self, batch: Any) -> tf.Tensor:
@@ -137,7 +139,7 @@ class TaggingTask(Task):
         return {"layer_weights": model.layer_weights()}
 
     def _predictions(self, model, split) -> Iterator[tuple[list[str], list[str], np.ndarray]]:
-        """Words, gold tags and predicted tag ids of each sentence; long batches are made of like lengths."""
+        """Words, gold tags and predicted tag ids of each sentence, batched by like lengths."""
         sentences = sorted(self._sentences(split), key=lambda s: len(s["tokens"]))
         for sentence in sentences:
             self._check(sentence["tags"], split)
@@ -146,7 +148,9 @@ class TaggingTask(Task):
 
         def batches():
             for chunk in chunks:
-                yield tf.ragged.constant([s["tokens"] for s in chunk], dtype=tf.string).to_tensor("")
+                yield tf.ragged.constant([s["tokens"] for s in chunk], dtype=tf.string).to_tensor(
+                    ""
+                )
 
         preprocessor = self._preprocessor
         dataset = tf.data.Dataset.from_generator(
@@ -161,8 +165,8 @@ class TaggingTask(Task):
             if tag not in self._ids:
                 near = difflib.get_close_matches(tag, self.tags, n=1, cutoff=0.0)
                 raise ValueError(
-                    f"Tags of the {split} split must be among the {len(self.tags)} of the train split. "
-                    f"Received: {tag!r}; nearest: {near[0] if near else 'none'}"
+                    f"Tags of the {split} split must be among the {len(self.tags)} of the train "
+                    f"split. Received: {tag!r}; nearest: {near[0] if near else 'none'}"
                 )
 
     def _sentences(self, split: str) -> Iterator[dict[str, Any]]:

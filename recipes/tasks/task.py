@@ -108,7 +108,7 @@ class Task(abc.ABC):
         return _count_examples(batch[0])
 
     def details(self, model: keras.Model) -> dict[str, Any]:
-        """Returns what else a trained model shows, as JSON values; kept in the run's `result.json`."""
+        """Returns what else a trained model shows, as JSON values for the run's `result.json`."""
         return {}
 
     def preset_model(self, model: keras.Model) -> keras.Model:

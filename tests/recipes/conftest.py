@@ -23,14 +23,20 @@ def toy_task():
 
 
 @pytest.fixture
-def start():
+def script():
+    """What `start` runs."""
+    return SCRIPT
+
+
+@pytest.fixture
+def start(script):
     """Starts a training process: `start(out, *overrides, **environment)`."""
 
     processes = []
 
     def start(out, *overrides, **environment):
         process = subprocess.Popen(
-            [sys.executable, str(SCRIPT), str(out), *overrides],
+            [sys.executable, str(script), str(out), *overrides],
             env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2", **environment},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

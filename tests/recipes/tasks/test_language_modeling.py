@@ -1,0 +1,191 @@
+"""The language modeling task: vocabulary, perplexity, resumption, fine-tuning, export."""
+
+import csv
+import dataclasses
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_hub as hub
+
+from polysemy.recipes.run import build_trainer, run_experiment
+from polysemy.zoo.elmo.backbone import Elmo
+from polysemy.zoo.elmo.lm import ElmoLM
+
+FOLDER = "language_modeling/default/seed1"
+
+
+@pytest.fixture(scope="module")
+def experiment(tiny):
+    return tiny.EXPERIMENTS["language_modeling"]
+
+
+@pytest.fixture(scope="module")
+def run(experiment, tmp_path_factory):
+    """The folder and the summary of a run that was trained, evaluated and exported."""
+    out = tmp_path_factory.mktemp("run")
+    summary = run_experiment(experiment, ["train", "evaluate", "export"], out=out)
+    return out / FOLDER, summary["default"]
+
+
+@pytest.fixture(scope="module")
+def trained(run):
+    return ElmoLM.from_preset(run[0] / "preset", backbone={"stateful": False, "dropout": 0.0})
+
+
+def losses(path):
+    with open(path / "metrics.csv", newline="") as file:
+        return [float(row["loss"]) for row in csv.DictReader(file)]
+
+
+def test_vocabulary(experiment, tmp_path):
+    resolved = experiment.run("default", 1, ["task.min_count=2", "task.model.hidden_dim=8"])
+    trainer = build_trainer(resolved, tmp_path)
+    task: Any = trainer.task
+    words = task.vocabulary
+    assert words[:3] == ["<S>", "</S>", "<UNK>"]
+    # By falling frequency, equally frequent ones by name.
+    assert words[3:] == ["Bo", "Rome", "cat", "sat", "the"] + ["Ada", "New", "far", "from", "in"]
+    assert trainer.model.backbone.hidden_dim == 8
+    (batch,) = trainer.task.train_dataset(1).take(1)
+    assert batch["targets"].shape == (4, 3) and (batch["targets"].numpy() == 2).any()
+    assert int(trainer.task.count_tokens(batch)) == (batch["targets"].numpy() >= 0).sum()
+
+
+def test_perplexity_is_that_of_every_token(run, trained, tiny):
+    """From whole sentences one by one would be another measure: rows go on with their state. So
+    the same rows are read here, the loss of every position collected, and averaged by numpy.
+    """
+    folder, scores = run
+    resolved = tiny.EXPERIMENTS["language_modeling"].run("default", 1)
+    task = resolved.task.create(resolved)
+    task.setup(folder)
+    model = ElmoLM.from_preset(folder / "preset")
+    assert model.backbone.stateful_lm
+    model.reset_states()
+    collected = {"forward": [], "backward": []}
+    for batch in task._batches("test"):
+        outputs = model(batch)
+        for name, targets in (("forward", "targets"), ("backward", "reverse_targets")):
+            known = batch[targets].numpy() >= 0
+            collected[name].append(outputs[f"{name}_loss"].numpy()[known])
+    forward, backward = (np.concatenate(x).astype("float64") for x in collected.values())
+    assert (
+        len(forward)
+        == len(backward)
+        == sum(len(words.split()) + 1 for words, _ in tiny.SHARES["test"])
+    )
+    expected = {
+        "test_perplexity": np.exp(np.mean([forward, backward])),
+        "test_forward_perplexity": np.exp(forward.mean()),
+        "test_backward_perplexity": np.exp(backward.mean()),
+    }
+    for name, value in expected.items():
+        assert scores[name][0] == pytest.approx(value, rel=1e-4)
+
+
+class Interruption(keras.callbacks.Callback):
+    def on_train_batch_end(self, batch, logs=None):
+        if int(self.model.optimizer.iterations) == 5:
+            raise KeyboardInterrupt
+
+
+def test_states_are_part_of_the_backup(experiment, tmp_path, monkeypatch, run):
+    """A pass has more than three steps, so the training is cut and resumed inside of one."""
+    resolved = experiment.run("default", 1)
+    cut = build_trainer(resolved, tmp_path)
+    assert sum(1 for _ in cut.task.train_dataset(0)) > 3
+    monkeypatch.setattr(cut.task, "callbacks", lambda: [Interruption()])
+    with pytest.raises(KeyboardInterrupt):
+        cut.train()
+    resumed = build_trainer(resolved, tmp_path)
+    restored = resumed._backup.restore
+    states = {}
+
+    def spy(model):
+        state = restored(model)
+        assert state is not None
+        states.update(step=state.step, values=[v.numpy() for v in model.transient_variables])
+        return state
+
+    monkeypatch.setattr(resumed._backup, "restore", spy)
+    resumed.train()
+    assert states["step"] == 3 and len(states["values"]) == 8
+    assert all(np.abs(value).max() > 0 for value in states["values"])
+    np.testing.assert_allclose(losses(tmp_path), losses(run[0]), atol=1e-4)
+    assert len(losses(tmp_path)) == 2
+
+
+def test_fine_tuning_starts_from_the_preset(experiment, run, trained, tmp_path):
+    task = dataclasses.replace(experiment.task, preset=str(run[0] / "preset"), batch_size=2)
+    trainer = build_trainer(
+        dataclasses.replace(experiment, task=task).run("default", 1, ["trainer.steps=1"]), tmp_path
+    )
+    tuned: Any = trainer.task
+    assert tuned.vocabulary == trained.vocabulary
+    model = trainer.model
+    assert model.backbone.state_batch_size == 2
+    values = {w.path: w.numpy() for w in trained.weights if "seed" not in w.path}
+    transient = {id(v) for v in model.transient_variables}
+    own = {w.path: w for w in model.weights if id(w) not in transient and "seed" not in w.path}
+    assert own.keys() == values.keys()
+    for path, value in values.items():
+        np.testing.assert_array_equal(own[path], value)
+    trainer.train()
+    assert any(np.abs(own[path] - value).max() > 0 for path, value in values.items())
+
+
+def test_the_exported_model_forgets(run, trained, tiny):
+    resolved = tiny.EXPERIMENTS["language_modeling"].run("default", 1)
+    exported = resolved.task.create(resolved).export_model(ElmoLM.from_preset(run[0] / "preset"))
+    assert isinstance(exported, Elmo)
+    assert not exported.stateful_lm and exported.transient_variables == []
+    inputs = exported.preprocessor(["Ada sat", "Rome"])
+    first, second, direct = (m(inputs) for m in (exported, exported, trained.backbone))
+    for name, value in first.items():
+        np.testing.assert_array_equal(value, second[name])
+        np.testing.assert_allclose(value, direct[name], atol=1e-6)
+
+
+NAMES = {"word_emb", "lstm_outputs1", "lstm_outputs2", "elmo", "default"}
+
+
+def test_the_export_answers_as_the_hub_module_did(run, trained):
+    folder, _ = run
+    sentences = ["Ada sat in Rome", "", "the 猫"]
+    backbone = trained.backbone
+    inputs = backbone.preprocessor(sentences)
+    outputs = backbone(inputs)
+    layers = outputs["layer_outputs"].numpy()
+    loaded = hub.load(str(folder / "export/1"))
+    text = loaded.signatures["serving_default"](sentences=tf.constant(sentences))
+    tokens = tf.constant(
+        [["Ada", "sat", "in", "Rome"], ["junk", "", "", ""], ["the", "猫", "junk", "junk"]]
+    )
+    split = loaded.signatures["tokens"](tokens=tokens, sequence_len=tf.constant([4, 0, 2]))
+    mask = inputs["padding_mask"].numpy()[..., None]
+    elmo = outputs["sequence_output"].numpy()
+    expected = {
+        "word_emb": outputs["token_output"].numpy(),
+        "lstm_outputs1": layers[:, 1],
+        "lstm_outputs2": layers[:, 2],
+        "elmo": layers.mean(1),  # an untrained mix
+        "default": (elmo * mask).sum(1) / np.maximum(mask.sum(1), 1),
+    }
+    for found in (text, split):
+        assert set(found) >= NAMES
+        for name, value in expected.items():
+            np.testing.assert_allclose(found[name], value, atol=1e-5, err_msg=name)
+    np.testing.assert_allclose(loaded(tf.constant(sentences))["elmo"], elmo, atol=1e-5)
+
+
+def test_unknown_preset_and_corpus(experiment, tmp_path):
+    for key, name, message in (
+        ("preset", "elmo_tiny_eng", "`preset` must be.*Received: preset='elmo_tiny_eng'"),
+        ("corpus", "wikitext", "must be one of.*Received.*'wikitext'.*Nearest: wikitext2"),
+    ):
+        resolved = experiment.run("default", 1, [f"task.{key}={name}"])
+        with pytest.raises(ValueError, match=message):
+            build_trainer(resolved, tmp_path)

@@ -1,0 +1,149 @@
+"""The tagging task: tags, scores, bad tags, a whole run on the package's sample."""
+
+import dataclasses
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from seqeval.metrics import f1_score
+from seqeval.scheme import IOBES
+
+from polysemy.recipes.run import build_trainer, run_experiment
+from polysemy.zoo.elmo.backbone import Elmo
+from polysemy.zoo.tagger.model import Tagger
+
+
+@pytest.fixture(scope="module")
+def experiment(tiny):
+    return tiny.EXPERIMENTS["tagging"]
+
+
+@pytest.fixture(scope="module")
+def trainer(experiment, tmp_path_factory):
+    trainer = build_trainer(experiment.run("default", 1), tmp_path_factory.mktemp("ner"))
+    trainer.train()
+    return trainer
+
+
+def test_tags_of_every_type(trainer):
+    task = trainer.task
+    parts = [f"{part}-{kind}" for kind in ("LOC", "PER") for part in "BIES"]
+    assert sorted(task.tags) == sorted(["O", *parts])  # I-… is in no sentence
+    assert task.monitor == ("f1", "max")
+    assert task.words[:2] == ["rome", "bo"] and "Rome" not in task.words
+    assert trainer.model.scheme == "BIOES"
+
+
+def test_batches(trainer, tiny):
+    found = []
+    for inputs, ids in trainer.task.train_dataset(0):
+        mask = inputs["padding_mask"].numpy()
+        assert ids.shape == mask.shape
+        found += [
+            " ".join(trainer.task.tags[i] for i in row[m])
+            for row, m in zip(ids.numpy(), mask, strict=True)
+        ]
+    assert sorted(found) == sorted(tags for _, tags in tiny.SENTENCES)
+
+
+def test_f1_is_that_of_each_sentence_alone(trainer, tiny):
+    scores = trainer.evaluate("test")
+    gold, guesses = [], []
+    for words, tags in tiny.SHARES["test"]:
+        outputs = trainer.model(trainer.model.preprocessor([words]))
+        guesses.append([trainer.task.tags[i] for i in outputs["tag_ids"].numpy()[0]])
+        gold.append(tags.split())
+    expected = f1_score(gold, guesses, mode="strict", scheme=IOBES)
+    assert scores["f1"] == pytest.approx(expected)
+    assert set(scores) == {"f1", "precision", "recall"}
+
+
+def test_parts_of_speech_are_scored_by_word(experiment, tmp_path, tiny):
+    run = experiment.run("default", 1, ["task.corpus=tiny_pos", "task.head=softmax"])
+    trainer = build_trainer(run, tmp_path)
+    assert trainer.task.monitor == ("accuracy", "max")
+    assert trainer.model.scheme is None
+    task: Any = trainer.task
+    assert task.tags == sorted({t for _, tags in tiny.SENTENCES for t in tags.split()})
+    right = total = 0
+    for words, tags in tiny.SHARES["dev"]:
+        outputs = trainer.model(trainer.model.preprocessor([words]))
+        guesses = [task.tags[i] for i in outputs["tag_ids"].numpy()[0]]
+        right += sum(a == b for a, b in zip(guesses, tags.split(), strict=True))
+        total += len(guesses)
+    assert trainer.evaluate("dev") == {"accuracy": pytest.approx(right / total)}
+    (batch,) = trainer.task.train_dataset(0).take(1)
+    inputs, ids = batch
+    words = inputs["padding_mask"].numpy().sum()
+    assert int(trainer.task.loss_weight((inputs, ids, None))) == words
+    # A CRF's loss is a mean over sentences instead.
+    crf = build_trainer(experiment.run("default", 1, ["task.corpus=tiny_pos"]), tmp_path)
+    assert int(crf.task.loss_weight((inputs, ids, None))) == len(ids)
+
+
+@pytest.mark.parametrize(
+    ("corpus", "tag", "nearest"), [("tiny_ner", "S-ORG", "S-PER|S-LOC"), ("tiny_pos", "OO", "O")]
+)
+def test_an_unknown_tag_at_evaluation(experiment, tmp_path, tiny_corpora, corpus, tag, nearest):
+    file = tiny_corpora / "test.conll"
+    text = file.read_text()
+    run = experiment.run("default", 1, [f"task.corpus={corpus}"])
+    trainer = build_trainer(run, tmp_path)
+    try:
+        file.write_text(f"Acme\t{tag}\n\n{text}")
+        message = f"of the test split must be among.*Received: '{tag}'; nearest: ({nearest})$"
+        with pytest.raises(ValueError, match=message):
+            trainer.evaluate("test")
+    finally:
+        file.write_text(text)
+
+
+def test_an_encoder_that_is_none(experiment, tmp_path):
+    run = experiment.run("default", 1, ["task.encoder=elmo_tinny_en"])
+    with pytest.raises(ValueError, match="Received: preset='elmo_tinny_en'.*Nearest names"):
+        build_trainer(run, tmp_path)
+
+
+def test_train_evaluate_export_on_the_sample(experiment, tiny, tmp_path):
+    """The whole way with an encoder: its preset in, the tagger's preset and SavedModel out."""
+    Elmo(**tiny.ELMO).save_to_preset(tmp_path / "encoder")
+    task = dataclasses.replace(
+        experiment.task,
+        corpus="sample_ner",
+        encoder=str(tmp_path / "encoder"),
+        encoder_at="both",
+        batch_size=32,
+    )
+    steps = ["train", "evaluate", "export"]
+    run_experiment(dataclasses.replace(experiment, task=task), steps, out=tmp_path)
+    folder = tmp_path / "tagging/default/seed1"
+    result = json.loads((folder / "result.json").read_text())
+    assert result["headline"] == "test_f1" and set(result["scores"]) >= {"dev_f1", "test_recall"}
+    weights = result["details"]["layer_weights"]
+    assert {place: len(values) for place, values in weights.items()} == {
+        "input": 3,
+        "first_lstm": 3,
+    }
+
+    tagger = Tagger.from_preset(folder / "preset")
+    encoder, mixes = tagger.backbone.weights, tagger.mixes.values()
+    assert not any(w.trainable for w in encoder) and all(m.gamma.trainable for m in mixes)
+    assert {k: pytest.approx(v) for k, v in tagger.layer_weights().items()} == weights
+    sentences = ["Ada Lee sat by the river in Rome .", "", "Ōsaka 🏙️"]
+    inputs = tagger.preprocessor(sentences)
+    outputs = tagger(inputs)
+    tokens = tagger.preprocessor.tokenize(sentences)
+    expected = tagger.serving_outputs(outputs, {**inputs, "tokens": tokens.to_tensor("")})
+    loaded = tf.saved_model.load(str(folder / "export/1"))
+    served = loaded.signatures["serving_default"](sentences=tf.constant(sentences))
+    lengths = tf.cast(tokens.row_lengths(), tf.int32)
+    split = loaded.signatures["tokens"](tokens=tokens.to_tensor("junk"), sequence_len=lengths)
+    for found in (served, split):
+        assert set(found) == {"tokens", "tags", "probabilities"}
+        np.testing.assert_array_equal(found["tokens"], expected["tokens"])
+        np.testing.assert_array_equal(found["tags"], expected["tags"])
+        np.testing.assert_allclose(found["probabilities"], expected["probabilities"], atol=1e-5)
+    assert (folder / "export/1/assets").is_dir()
+    assert any((folder / "export/1/assets").iterdir())  # the vocabulary
