@@ -2,6 +2,7 @@ import itertools
 import os
 import subprocess
 import sys
+from typing import Any
 
 import keras
 import numpy as np
@@ -135,6 +136,7 @@ def test_untrained_is_a_softmax_for_each_token():
 def test_constraints_hold_against_any_scores():
     tags = ["O", "B-X", "I-X", "E-X", "S-X", "B-Y", "I-Y", "E-Y", "S-Y"]
     allowed = crf_constraints(tags, "BIOES")
+    assert allowed is not None
     logits = 50 * np.random.default_rng(3).normal(size=(20, 12, 9)).astype("float32")
     outputs = CRF(9, constraints=allowed)(logits)
     for path in np.array(outputs["tag_ids"]):
@@ -303,10 +305,9 @@ def test_jax_backend_computes_the_same(tmp_path):
     with tf.GradientTape() as tape:
         tape.watch(tape_input)
         likelihood = crf.log_likelihood(tape_input, gold, mask)
-    np.savez(
-        tmp_path / "in.npz", *crf.get_weights(), logits=logits, mask=mask, gold=gold,
-        constraints=BIO,
-    )  # fmt: skip
+    arrays: dict[str, Any] = {f"arr_{i}": weight for i, weight in enumerate(crf.get_weights())}
+    arrays |= {"logits": logits, "mask": mask, "gold": gold, "constraints": BIO}
+    np.savez(tmp_path / "in.npz", **arrays)
     environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
     subprocess.run([sys.executable, "-c", JAX, str(tmp_path)], check=True, env=environment)
     found = np.load(tmp_path / "out.npz")

@@ -11,6 +11,7 @@ def test_allow_exactly_the_valid_sequences(scheme):
     tags = tag_schemes.tag_vocabulary(["X", "Y"], scheme)
     allowed = crf_constraints(tags, scheme)
     start, end = len(tags), len(tags) + 1
+    assert allowed is not None
     for length in (1, 2, 3):
         for path in itertools.product(range(len(tags)), repeat=length):
             expected = True
