@@ -1,3 +1,5 @@
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -202,7 +204,9 @@ class Tagger(TaskModel):
         encoder = None if self.backbone is None else self.backbone.preprocessor
         return TaggerPreprocessor(self.words, encoder, self.max_characters)
 
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+    def compute_loss(
+        self, x: Any = None, y=None, y_pred: Any = None, sample_weight=None, training=True
+    ):
         """Negative log-likelihood of the tag ids `y` (B, L): with a CRF the mean over sentences,
         else over tokens; the penalties of the weights are added.
         """
