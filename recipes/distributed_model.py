@@ -10,7 +10,21 @@ import keras
 import tensorflow as tf
 
 
-class ReplicaMixin:
+class WholeStepMixin:
+    """Keeps the end of the data from being half a step.
+
+    Keras learns that a pass has ended from the failure of a step that has no batch. TensorFlow runs
+    of such a step whatever depends on no data: it counts up the optimizer's `iterations`, from
+    which schedules are read, and draws new seeds for dropout. So all waits for the batch here.
+    """
+
+    def train_step(self, data):
+        model: Any = super()
+        with tf.control_dependencies(tf.nest.flatten(data, expand_composites=True)):
+            return model.train_step(data)
+
+
+class ReplicaMixin(WholeStepMixin):
     """Makes the result of several replicas that of one.
 
     Keras averages the replicas' mean losses. Where a loss is a mean over tokens, and the replicas
@@ -71,8 +85,7 @@ def distributed_model(
     loss_weight: Callable[[Any], tf.Tensor],
     element_spec: Any,
 ) -> Iterator[None]:
-    """Repairs a model for the time of a `with`, as far as its strategy needs it; one device needs
-    nothing.
+    """Repairs a model's `fit` for the time of a `with`, as far as its strategy needs it.
 
     The class of the model itself is exchanged, so its own `train_step`, attributes and variables
     stay what they are.
@@ -90,13 +103,12 @@ def distributed_model(
     >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
     >>> with distributed_model(model, None, len, None):
     ...     type(model).__name__
-    'Sequential'
+    'DistributedSequential'
     """
-    if strategy is None or strategy.num_replicas_in_sync == 1:
-        yield
-        return
-    multi_worker = isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
-    mixin = MultiWorkerMixin if multi_worker else ReplicaMixin
+    mixin: type = WholeStepMixin
+    if strategy is not None and strategy.num_replicas_in_sync > 1:
+        multi_worker = isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
+        mixin = MultiWorkerMixin if multi_worker else ReplicaMixin
     own: type = type(model)
     model.__class__ = type(f"Distributed{own.__name__}", (mixin, own), {})
     # Past Keras, which would track them.
