@@ -135,7 +135,7 @@ def save(model: keras.Model, directory, dtype: str | None = None, card: str | No
     directory.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(dir=directory.parent, prefix=f".{directory.name}-"))
     try:
-        config = keras.saving.serialize_keras_object(model)
+        config = _without_training(keras.saving.serialize_keras_object(model))
         (temporary / CONFIG).write_text(json.dumps(config, indent=1, sort_keys=True) + "\n")
         arrays = {}
         for variable in saved_variables(model):
@@ -194,6 +194,15 @@ def load(directory, cls: type | None = None, overrides: dict | None = None) -> k
     table = [Weight(variable.path, variable.path) for variable in variables]
     assign_weights(variables, tensors, table, origin=str(directory / WEIGHTS))
     return model if wanted is config else model.backbone
+
+
+def _without_training(config):
+    """A serialized model without what `compile` gave it, and its parts: how one was trained, with
+    an optimizer of one's own perhaps, is nothing that a reader of the preset needs.
+    """
+    if isinstance(config, dict):
+        return {k: _without_training(v) for k, v in config.items() if k != "compile_config"}
+    return [_without_training(part) for part in config] if isinstance(config, list) else config
 
 
 def import_classes(config) -> None:
