@@ -64,7 +64,7 @@ def lstm(dtype, sizes, arrays):
     results = {"x": x, "outputs": tf.cast(forward(x), tf.float32)}
     results |= dict(zip(names, layer.get_weights(), strict=True))
     results |= {f"d_{name}": g for name, g in zip(["x", *names], gradients, strict=True)}
-    np.savez(arrays, **{name: np.asarray(value) for name, value in results.items()})
+    _save(arrays, results)
     return {"forward": lambda: forward(x), "training": lambda: training(x)}
 
 
@@ -88,9 +88,14 @@ def elmo(dtype, size, sentences, arrays=None):
     outputs = inference(batch)
     if arrays:
         parts = (model.token_encoder, model.bidirectional_lm)
-        results = {v.path: np.asarray(v) for part in parts for v in part.weights}
-        np.savez(arrays, layer_outputs=tf.cast(outputs, tf.float32).numpy(), **results)
+        results = {v.path: v for part in parts for v in part.weights}
+        _save(arrays, {"layer_outputs": tf.cast(outputs, tf.float32), **results})
     return {"inference": lambda: inference(batch)}
+
+
+def _save(path, tensors):
+    arrays = {name: np.asarray(value) for name, value in tensors.items()}
+    np.savez(path, allow_pickle=False, **arrays)
 
 
 def elmo_config(size):

@@ -24,7 +24,8 @@ def lstm(dtype, sizes, arrays):
         x.grad = None
         layer(x)[0].sum().backward()
 
-    forward(), training()
+    forward()
+    training()
     return {"forward": forward, "training": training}
 
 

@@ -125,7 +125,7 @@ def measure_elmo(ours, peer, folder, options, text):
             ("ours bfloat16", "torch float32", targets[1]),
             ("ours bfloat16", "torch bfloat16", None),
         ):
-            seconds = [times[key, "inference"] for key in (mine, theirs)]
+            seconds = times[mine, "inference"], times[theirs, "inference"]
             what = f"ELMo {size}, {ROWS}×{WORDS} words, all layers, {mine.split()[1]}"
             against = theirs.replace("torch", "PyTorch step by step,")
             rows.append(Row(what, *seconds, against, target))

@@ -4,6 +4,7 @@ Requests and answers are lines of JSON on stdin and stdout. The runner asks one 
 waits for its answer, so two sides never compute at the same time.
 """
 
+import contextlib
 import gc
 import json
 import os
@@ -86,9 +87,11 @@ class Worker:
             RuntimeError: the worker ended; its own message stands on stderr.
         """
         assert self.process.stdin and self.process.stdout
-        self.process.stdin.write(json.dumps(request) + "\n")
-        self.process.stdin.flush()
-        line = self.process.stdout.readline()
+        line = ""
+        with contextlib.suppress(BrokenPipeError):  # then there is no answer either
+            self.process.stdin.write(json.dumps(request) + "\n")
+            self.process.stdin.flush()
+            line = self.process.stdout.readline()
         if not line:
             code = self.process.wait()
             raise RuntimeError(f"{self.script} ended with status {code} at request {request}")
@@ -99,5 +102,6 @@ class Worker:
 
     def __exit__(self, *_):
         assert self.process.stdin
-        self.process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):  # of a worker that has ended already
+            self.process.stdin.close()
         self.process.wait()
