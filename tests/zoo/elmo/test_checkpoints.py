@@ -211,7 +211,7 @@ def test_outputs_equal_the_forward_pass(variant, tmp_path, record_property):
     outputs = elmo(elmo.preprocessor.tokens(BATCHES[2]))
     differences.append(difference(outputs, BATCHES[2], states, tensors, options))
 
-    record_property("max_difference", max(differences))
+    record_property("max_difference", float(max(differences)))
     assert max(differences) <= 1e-5
 
 
