@@ -25,7 +25,7 @@ demo: $(STAMP)
 	$(VENV)/bin/polysemy demo $(ARGUMENTS)
 
 test: $(STAMP)
-	$(VENV)/bin/python -m pytest -q $(ARGUMENTS)
+	$(VENV)/bin/python -m pytest -q -n 2 $(ARGUMENTS)
 
 lint: $(STAMP)
 	$(VENV)/bin/ruff check .

@@ -56,8 +56,8 @@ def test_f1_is_that_of_each_sentence_alone(trainer, tiny):
         outputs = trainer.model(trainer.model.preprocessor([words]))
         guesses.append([trainer.task.tags[i] for i in outputs["tag_ids"].numpy()[0]])
         gold.append(tags.split())
-    expected = f1_score(gold, guesses, mode="strict", scheme=IOBES)
-    assert scores["f1"] == pytest.approx(expected) and expected > 0
+    expected: Any = f1_score(gold, guesses, mode="strict", scheme=IOBES)
+    assert scores["f1"] == pytest.approx(expected) and scores["f1"] > 0
     assert set(scores) == {"f1", "precision", "recall"}
 
 
@@ -114,7 +114,6 @@ def test_train_evaluate_export_on_the_sample(experiment, tiny, tmp_path):
         experiment.task,
         corpus="sample_ner",
         encoder=str(tmp_path / "encoder"),
-        encoder_at="both",
         batch_size=32,
     )
     run_experiment(
@@ -122,15 +121,13 @@ def test_train_evaluate_export_on_the_sample(experiment, tiny, tmp_path):
         ["train", "evaluate", "export"],
         ["trainer.steps=2"],
         out=tmp_path,
+        variants=["default"],
     )
     folder = tmp_path / "tagging/default/seed1"
     result = json.loads((folder / "result.json").read_text())
     assert result["headline"] == "test_f1" and set(result["scores"]) >= {"dev_f1", "test_recall"}
     weights = result["details"]["layer_weights"]
-    assert {place: len(values) for place, values in weights.items()} == {
-        "input": 3,
-        "first_lstm": 3,
-    }
+    assert list(weights) == ["input"] and len(weights["input"]) == 3
 
     tagger = Tagger.from_preset(folder / "preset")
     encoder, mixes = tagger.backbone.weights, tagger.mixes.values()

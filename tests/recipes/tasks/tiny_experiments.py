@@ -111,6 +111,7 @@ EXPERIMENTS = {
         ),
         trainer=TrainerConfig(steps=4, steps_per_epoch=2, learning_rate=0.05),
         seeds=(1,),
+        variants={"default": {}, "softmax": {"task.head": "softmax"}},
     ),
 }
 
