@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from .shuffling import shuffled
+
 Sentences = Callable[[], Iterable[Mapping[str, Any]]]
 
 DEFAULT_BOUNDARIES = (8, 12, 16, 24, 32, 48, 64, 96, 128)
@@ -89,7 +91,7 @@ def bucketed(
         if seed is not None:
             # A str seed is hashed with SHA-512 by `random`: alike on every machine and version.
             rng = random.Random(f"{seed}/{epoch}")
-            order = _shuffled(order, rng, shuffle_buffer)
+            order = shuffled(order, rng, shuffle_buffer)
         for number, (limit, batch) in enumerate(plan.batches(order, rng)):
             if number >= skip_batches:
                 yield _pad(batch, features, ranks, plan, limit if pad_to_boundary else None)
@@ -180,20 +182,6 @@ class _Plan:
             if rng is not None:
                 rng.shuffle(rest)
             yield from rest
-
-
-def _shuffled(sentences, rng: random.Random, size: int):
-    """Draws at random from a window of `size` sentences that slides over the stream."""
-    window = []
-    for sentence in sentences:
-        if len(window) < size:
-            window.append(sentence)
-            continue
-        index = rng.randrange(size)
-        yield window[index]
-        window[index] = sentence
-    rng.shuffle(window)
-    yield from window
 
 
 def _is_sequence(value) -> bool:

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from .shuffling import shuffled
+
 BEGIN, END = "<S>", "</S>"
 NAMES = ("tokens", "targets", "reverse_tokens", "reverse_targets")
 
@@ -56,7 +58,7 @@ def packed(
     def batches() -> Iterator[dict[str, np.ndarray]]:
         order = iter(sentences())
         if seed is not None:
-            order = _shuffled(order, random.Random(seed), shuffle_buffer)
+            order = shuffled(order, random.Random(seed), shuffle_buffer)
         streams: list[tuple[list[str], ...]] = [([], [], [], [])] * batch_size
         while True:
             batch = {name: np.full((batch_size, steps), "", dtype=object) for name in NAMES}
@@ -86,17 +88,3 @@ def packed(
 def _streams(words: list[str]) -> tuple[list[str], ...]:
     backward = words[::-1]
     return [BEGIN, *words], [*words, END], [END, *backward], [*backward, BEGIN]
-
-
-def _shuffled(order, rng: random.Random, size: int):
-    """Draws at random from a window of `size` sentences that slides over the stream."""
-    window = []
-    for sentence in order:
-        if len(window) < size:
-            window.append(sentence)
-            continue
-        index = rng.randrange(size)
-        yield window[index]
-        window[index] = sentence
-    rng.shuffle(window)
-    yield from window
