@@ -3,15 +3,15 @@ import keras
 from ...layers.bidirectional_lm import BidirectionalLM
 from ...layers.scalar_mix import ScalarMix
 from ...layers.sentence_boundaries import SentenceBoundaries
-from ..backbone import Backbone
 from ..text import character_constants as characters
-from .outputs import hub_outputs, representations
+from .bilm_backbone import BiLMBackbone
+from .outputs import representations
 from .sizes import ELMO_SIZES
 from .token_encoder import TokenEncoder
 
 
 @keras.saving.register_keras_serializable(package="polysemy")
-class Elmo(Backbone):
+class Elmo(BiLMBackbone):
     """ELMo: every layer of a bidirectional language model, mixed into one vector per word.
 
     Words are read as characters, so there is no unknown word. Two LSTM stacks read the sentence
@@ -200,18 +200,6 @@ class Elmo(Backbone):
         from .preprocessor import ElmoPreprocessor
 
         return ElmoPreprocessor(self.max_characters)
-
-    def reset_states(self):
-        """Forgets the LSTM state of every row; only a stateful model keeps one."""
-        self.bidirectional_lm.reset_states()
-
-    @property
-    def transient_variables(self):
-        return [v for pair in self.bidirectional_lm.states.values() for v in pair]
-
-    def serving_outputs(self, outputs, inputs):
-        """The names of TF Hub's ELMo module; `default` is the mean over each sentence's tokens."""
-        return hub_outputs(outputs, inputs["padding_mask"])
 
     def get_config(self):
         return {

@@ -2,16 +2,16 @@ import keras
 from keras import ops
 
 from ...layers.sentence_boundaries import SentenceBoundaries
-from ..backbone import Backbone
 from ..text import character_constants as characters
-from .outputs import hub_outputs, representations
+from .bilm_backbone import BiLMBackbone
+from .outputs import representations
 
 UNKNOWN = "<UNK>"
 WORDS_AT_ONCE = 1024  # whose character vectors are computed in one call
 
 
 @keras.saving.register_keras_serializable(package="polysemy")
-class CachedElmo(Backbone):
+class CachedElmo(BiLMBackbone):
     """ELMo for a fixed vocabulary: context-free word vectors are looked up instead of computed.
 
     Made by `Elmo.with_token_cache`, which fills the table. For words of the vocabulary the outputs
@@ -81,18 +81,6 @@ class CachedElmo(Backbone):
         from .token_cache_preprocessor import TokenCachePreprocessor
 
         return TokenCachePreprocessor(self.vocabulary)
-
-    def reset_states(self):
-        """Forgets the LSTM state of every row; only a stateful model keeps one."""
-        self.bidirectional_lm.reset_states()
-
-    @property
-    def transient_variables(self):
-        return [v for pair in self.bidirectional_lm.states.values() for v in pair]
-
-    def serving_outputs(self, outputs, inputs):
-        """The names of TF Hub's ELMo module; `default` is the mean over each sentence's tokens."""
-        return hub_outputs(outputs, inputs["padding_mask"])
 
     def get_config(self):
         return {
