@@ -1,7 +1,7 @@
 """Packaging of Polysemy: the root of the repository is the package `polysemy`.
 
 `package_dir` maps the root to `polysemy`, so `layers/scalar_mix.py` is imported as
-`polysemy.layers.scalar_mix`. Only the four folders below are packages; setup.py, tests and
+`polysemy.layers.scalar_mix`. Only the folders below are packages; setup.py, tests and
 notebooks stay out of the wheel.
 """
 
@@ -12,8 +12,8 @@ from setuptools import find_packages, setup
 from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).parent
-FOLDERS = ("layers", "zoo", "recipes", "serving")
-ROOT_MODULES = ("__init__", "cli")
+FOLDERS = ("layers", "zoo", "recipes", "serving", "cli")
+ROOT_MODULES = ("__init__",)
 
 DATA = (  # presets, the demo's sample corpus, measured scores, deployment templates
     "zoo/**/*.json",
@@ -90,7 +90,7 @@ def version() -> str:
 
 
 def packages() -> list[str]:
-    """Names `polysemy` and every package of the four folders."""
+    """Names `polysemy` and every package of the folders."""
     names = ["polysemy"]
     for folder in FOLDERS:
         if (ROOT / folder / "__init__.py").exists():

@@ -182,7 +182,7 @@ def test_completion_prints_a_script(shell, capsys):
 def test_completion_knows_every_experiment():
     from polysemy.recipes.experiments import list_experiments
 
-    found = [item.value for item in cli._complete_experiments(None, None, "")]
+    found = [item.value for item in cli.recipes.complete_experiments(None, None, "")]
     assert found == list_experiments("*")
 
 
@@ -191,7 +191,7 @@ def test_outputs_become_json():
         "tags": np.array([[b"B-LOC", "Ü".encode()]], object),
         "p": np.ones((1, 2), "float32"),
     }
-    plain = {name: cli._plain(value) for name, value in outputs.items()}
+    plain = {name: cli.serving.plain(value) for name, value in outputs.items()}
     assert json.loads(json.dumps(plain)) == {"tags": [["B-LOC", "Ü"]], "p": [[1.0, 1.0]]}
 
 

@@ -14,13 +14,13 @@ import pytest
 import polysemy
 
 ROOT = Path(polysemy.__file__).parent
-FOLDERS = ("layers", "zoo", "recipes", "serving")
+FOLDERS = ("layers", "zoo", "recipes", "serving", "cli")
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
 def module_names() -> list[str]:
     """Names the package's modules: `polysemy`, `polysemy.cli`, `polysemy.layers.crf`, …"""
-    paths = [ROOT / "__init__.py", ROOT / "cli.py"]
+    paths = [ROOT / "__init__.py"]
     for folder in FOLDERS:
         paths += sorted((ROOT / folder).rglob("*.py"))
     names = (

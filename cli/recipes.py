@@ -1,0 +1,105 @@
+"""Commands that train, list and export."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+from click.shell_completion import CompletionItem
+
+from .base import cli, print_table
+
+STEPS = ("train", "evaluate", "export")
+
+
+def complete_experiments(_ctx: Any, _param: Any, incomplete: str) -> list[CompletionItem]:
+    folder = Path(__file__).parents[1] / "recipes" / "experiments"  # an import would take seconds
+    names = sorted(path.stem for path in folder.glob("[!_]*.py"))
+    return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+
+
+_experiment_argument = click.argument("name", shell_complete=complete_experiments)
+_overrides_option = click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Override one value of the configuration, such as trainer.steps=100. Repeatable.",
+)
+_path = click.Path(path_type=Path)
+
+
+@cli.command(
+    examples=(
+        "polysemy run elmo_ner_wnut17 train evaluate export --set data.root=/corpora",
+        "polysemy run elmo_ner_wnut17 train --set trainer.steps=100 --seed 1 --out /tmp/try",
+    )
+)
+@_experiment_argument
+@click.argument("steps", nargs=-1, required=True, type=click.Choice(STEPS))
+@_overrides_option
+@click.option("--out", type=_path, default="runs", show_default=True, help="Folder of the runs.")
+@click.option("--seed", type=int, multiple=True, help="Only this seed. Repeatable.")
+@click.option("--variant", multiple=True, help="Only this row of the grid. Repeatable.")
+@click.option("--results", type=_path, help="CSV file to which the scores are added.")
+def run(name, steps, overrides, out, seed, variant, results) -> None:
+    """Train, evaluate and/or export an experiment.
+
+    NAME is one of `polysemy recipes`. The same command after a kill goes on where the run was.
+    """
+    from ..recipes.experiments import get
+    from ..recipes.run import run_experiment
+
+    run_experiment(get(name), steps, overrides, out, seed or None, variant or None, results)
+
+
+@cli.command(examples=("polysemy show-config elmo_ner_wnut17 --set trainer.steps=100",))
+@_experiment_argument
+@_overrides_option
+def show_config(name: str, overrides: tuple[str, ...]) -> None:
+    """Print the configuration of an experiment. As JSON; NAME with its overrides applied."""
+    from ..recipes.config import apply_overrides, to_dict
+    from ..recipes.experiments import get
+
+    resolved = apply_overrides(get(name), overrides)
+    click.echo(json.dumps(to_dict(resolved), indent=2, ensure_ascii=False))
+
+
+@cli.command(examples=("polysemy recipes", "polysemy recipes 'elmo_ner_*'"))
+@click.argument("pattern", default="*")
+def recipes(pattern: str) -> None:
+    """List the experiments. Those that match PATTERN, with the scores to expect."""
+    from ..recipes.experiments import get, list_experiments
+
+    found = [get(name) for name in list_experiments(pattern)]
+    rows = [(each.name, each.description, each.paper, each.expected) for each in found]
+    columns = ("experiment", "what", "paper", "expected here")
+    print_table(columns, rows, f"No experiment matches {pattern!r}.")
+
+
+@cli.command(examples=("polysemy export runs/elmo_ner_wnut17/mix/seed1 /models/ner",))
+@click.argument("run_directory", metavar="RUN", type=_path)
+@click.argument("directory", metavar="DIR", type=_path)
+def export(run_directory: Path, directory: Path) -> None:
+    """Export the model of a trained run. RUN's model becomes the next version in DIR."""
+    from ..recipes.config import read_config
+    from ..recipes.experiments import get
+    from ..recipes.run import build_trainer
+    from ..serving import export as export_model
+
+    path = run_directory / "config.json"
+    name = json.loads(path.read_text(encoding="utf-8"))["name"]
+    trainer = build_trainer(read_config(path, get(name)), run_directory)
+    trainer.load_best()
+    click.echo(export_model(trainer.task.export_model(trainer.model), directory))
+
+
+@cli.command(examples=("polysemy demo", "polysemy demo --out /tmp/demo"))
+@click.option("--out", type=_path, default="runs/demo", show_default=True)
+def demo(out: Path) -> None:
+    """Show the main job on a sample. Tunes a biLM, trains taggers, exports, serves, asks."""
+    from ..recipes import demo as recipe
+
+    recipe.main(out)
