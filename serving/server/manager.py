@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +97,15 @@ class ModelManager:
             message = f"Servable not found for request: {wanted}"
             raise ServingError(grpc.StatusCode.NOT_FOUND, message)
         return versions[version]
+
+    @contextmanager
+    def acquire(self, spec: Any) -> Iterator[Servable]:
+        """The version that a `ModelSpec` means, held until the request ends.
+
+        Raises:
+            ServingError: as `resolve`.
+        """
+        yield self.resolve(spec)
 
     def predict(self, request: Any) -> Any:
         """Answers a `PredictRequest`."""

@@ -14,6 +14,7 @@ from google.protobuf.message import DecodeError
 from ..errors import ServingError, invalid_argument
 from ..protos import PredictResponse, SavedModel
 from ..warmup import read_warmup
+from .options import ServerOptions
 from .tensors import from_proto, to_proto
 
 DEFAULT_SIGNATURE = "serving_default"
@@ -28,6 +29,9 @@ class Servable:
         name: str. The model's name, for answers.
         version: int.
         path: the version's folder.
+        batching: BatchingParameters, or None to run each request by itself.
+        options: the server's. Default: TensorFlow Serving's defaults.
+        metrics: where to count what happens, or None.
 
     Raises:
         ValueError: if the SavedModel cannot be read or needs an op that is not here.
@@ -45,7 +49,18 @@ class Servable:
     array([2., 4.], dtype=float32)
     """
 
-    def __init__(self, name: str, version: int, path: str | os.PathLike) -> None:
+    def __init__(
+        self,
+        name: str,
+        version: int,
+        path: str | os.PathLike,
+        batching: Any = None,
+        options: ServerOptions | None = None,
+        metrics: Any = None,
+    ) -> None:
+        self.batching = batching
+        self.options = options or ServerOptions()
+        self.metrics = metrics
         self.name = name
         self.version = version
         self.path = Path(path)
@@ -115,6 +130,11 @@ class Servable:
         except TypeError as error:
             # A signature refuses a tensor whose shape contradicts the one that it declares.
             raise invalid_argument(" ".join(str(error).split())) from error
+
+    def unload(self) -> None:
+        """Lets the memory go: no request may follow."""
+        self._functions.clear()
+        del self._loaded
 
     def warm_up(self) -> int:
         """Runs the version's warm-up requests; returns their number.
