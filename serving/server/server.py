@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from .folders import find_models
-from .grpc_service import start_grpc
+from .grpc_server import start_grpc
 from .manager import ModelManager
 from .model_server import run_model_server
+from .options import ServerOptions
 from .rest import RestServer
 from .servable import Servable
 
@@ -80,7 +81,7 @@ class Server:
         """Loads the models, then opens the ports; returns the versions served."""
         manager = ModelManager(find_models(self.directory, self.model_name))
         available = manager.load()
-        self._grpc, self.port = start_grpc(manager, self.port)
+        self._grpc, self.port = start_grpc(manager, ServerOptions(port=self.port))
         if self.rest_api_port is not None:
             try:
                 self._rest = RestServer(manager, self.rest_api_port, self.grace)
