@@ -108,31 +108,32 @@ class ProjectedLSTM(keras.layers.Layer):
                 for i in range(4)
             ]
         )
-        bias = ops.cast(self.bias + forget_bias, x.dtype)
-        z = ops.matmul(x, ops.cast(self.kernel, x.dtype)) + bias  # (L, B, 4H)
-        if padding_mask is None:
-            mask = ops.ones_like(z[:, :, :1])
-        else:
-            mask = ops.cast(ops.transpose(padding_mask)[:, :, None], z.dtype)  # (L, B, 1)
+        mask = None
+        if padding_mask is not None:
+            mask = ops.cast(ops.transpose(padding_mask), x.dtype)  # (L, B)
         if initial_state is None:
-            h0 = ops.zeros((batch_size, self.projection_dim), dtype=z.dtype)
+            h0 = ops.zeros((batch_size, self.projection_dim), dtype=x.dtype)
             c0 = ops.zeros((batch_size, self.units), dtype="float32")
         else:
-            h0 = ops.cast(initial_state[0], z.dtype)
+            h0 = ops.cast(initial_state[0], x.dtype)
             # The cell sums over all steps: it is kept in float32 whatever the compute dtype.
             c0 = ops.cast(initial_state[1], "float32")
         outputs, h, c = lstm_scan(
-            z,
+            x,
             mask,
-            ops.cast(self.recurrent_kernel, z.dtype),
-            ops.cast(self.projection_kernel, z.dtype),
+            ops.cast(self.kernel, x.dtype),
+            ops.cast(self.bias + forget_bias, "float32"),
+            ops.cast(self.recurrent_kernel, x.dtype),
+            ops.cast(self.projection_kernel, x.dtype),
             h0,
             c0,
             cell_clip=self.cell_clip,
             projection_clip=self.projection_clip,
             reverse=self.go_backwards,
         )
-        outputs = ops.transpose(outputs * mask, (1, 0, 2))  # (B, L, P)
+        if mask is not None:
+            outputs = outputs * mask[:, :, None]
+        outputs = ops.transpose(outputs, (1, 0, 2))  # (B, L, P)
         if self.residual:
             outputs = outputs + inputs
             if padding_mask is not None:
