@@ -17,9 +17,18 @@ def _module(name: str) -> Any:
 _predict = _module("tensorflow_serving.apis.predict_pb2")
 _metadata = _module("tensorflow_serving.apis.get_model_metadata_pb2")
 _status = _module("tensorflow_serving.apis.get_model_status_pb2")
+_classification = _module("tensorflow_serving.apis.classification_pb2")
+_regression = _module("tensorflow_serving.apis.regression_pb2")
+_inference = _module("tensorflow_serving.apis.inference_pb2")
 
 PredictRequest: Any = _predict.PredictRequest
 PredictResponse: Any = _predict.PredictResponse
+ClassificationRequest: Any = _classification.ClassificationRequest
+ClassificationResponse: Any = _classification.ClassificationResponse
+RegressionRequest: Any = _regression.RegressionRequest
+RegressionResponse: Any = _regression.RegressionResponse
+MultiInferenceRequest: Any = _inference.MultiInferenceRequest
+MultiInferenceResponse: Any = _inference.MultiInferenceResponse
 PredictionLog: Any = _module("tensorflow_serving.apis.prediction_log_pb2").PredictionLog
 GetModelMetadataRequest: Any = _metadata.GetModelMetadataRequest
 GetModelMetadataResponse: Any = _metadata.GetModelMetadataResponse
