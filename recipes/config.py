@@ -65,6 +65,8 @@ class TrainerConfig:
         warmup_steps: int. Updates over which the rate rises linearly from zero.
         weight_decay: float or None. Decoupled decay of kernels and embeddings, not of biases and
             normalization.
+        layer_decay: float or None. Factor by which the rate falls from a layer to the one below it;
+            heads have the whole rate. See `optimizers.layer_depth`.
         gradient_clip_norm: float or None. Global norm to which the gradient of the global batch is
             clipped.
         gradient_accumulation: int. Batches whose gradients are averaged into one update.
@@ -84,6 +86,7 @@ class TrainerConfig:
     schedule: str = "constant"
     warmup_steps: int = 0
     weight_decay: float | None = None
+    layer_decay: float | None = None
     gradient_clip_norm: float | None = None
     gradient_accumulation: int = 1
     patience: int | None = None
@@ -100,6 +103,11 @@ class TrainerConfig:
             raise ValueError(
                 "`trainer.learning_rate` must be positive. "
                 f"Received: learning_rate={self.learning_rate}."
+            )
+        if self.layer_decay is not None and not 0 < self.layer_decay <= 1:
+            raise ValueError(
+                "`trainer.layer_decay` must be above 0 and at most 1. "
+                f"Received: layer_decay={self.layer_decay}."
             )
 
 

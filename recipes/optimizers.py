@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
+
 import keras
+import tensorflow as tf
 
 from .config import TrainerConfig
 from .overrides import nearest
@@ -22,6 +26,8 @@ OPTIMIZERS = {
 
 # Variables that keep their size: biases, and scale and shift of normalization.
 UNDECAYED = ("bias", "gamma", "beta", "scale")
+
+_NUMBERED = re.compile(r"(?:^|/)[a-z_]*(?:layer|block|lstm)_(\d+)(?=/)")
 
 
 def build_optimizer(config: TrainerConfig, total_updates: int | None = None):
@@ -56,6 +62,8 @@ def build_optimizer(config: TrainerConfig, total_updates: int | None = None):
         arguments["weight_decay"] = config.weight_decay
     accumulation = config.gradient_accumulation if config.gradient_accumulation > 1 else None
     cls = _summed_before_clipping(OPTIMIZERS[config.optimizer])
+    if config.layer_decay is not None:
+        cls = _decayed_by_layer(cls, config.layer_decay)
     try:
         optimizer = cls(
             learning_rate=build_schedule(config, total_updates),
@@ -97,6 +105,64 @@ def _summed_before_clipping(cls):
             if self.global_clipnorm is None:
                 return super()._all_reduce_sum_gradients(grads_and_vars)
             return grads_and_vars  # `_clip_gradients` has summed them
+
+    Optimizer.__name__ = cls.__name__
+    return Optimizer
+
+
+def layer_depth(paths: Iterable[str]) -> dict[str, int]:
+    """Counts for each variable how many layers lie between it and the head.
+
+    A layer's number is read in its name: `…/transformer_layer_3/…`. Embeddings lie below layer 0,
+    all else above the highest one. Where no layer has a number, all depths are 0.
+
+    Args:
+        paths: `path` of each variable of a model.
+
+    Example:
+    >>> paths = ["bert/token_embedding/embeddings", "bert/layer_0/kernel", "bert/layer_1/kernel"]
+    >>> list(layer_depth([*paths, "logits/kernel"]).values())
+    [3, 2, 1, 0]
+
+    Reference: [Howard and Ruder, 2018](https://arxiv.org/abs/1801.06146), section 3.2;
+    [Clark et al., 2020](https://arxiv.org/abs/2003.10555), appendix A
+    """
+    numbers: dict[str, int | None] = {}
+    for path in paths:
+        found = _NUMBERED.search(path)
+        below = -1 if "embedding" in path else None
+        numbers[path] = int(found.group(1)) if found else below
+    layers = [number for number in numbers.values() if number is not None]
+    if max(layers, default=-1) < 0:
+        return dict.fromkeys(numbers, 0)
+    top = max(layers) + 1
+    return {path: 0 if number is None else top - number for path, number in numbers.items()}
+
+
+def _decayed_by_layer(cls, decay: float):
+    """Returns a subclass of an optimizer whose rate falls with a variable's depth."""
+
+    class Optimizer(cls):
+        def build(self, variables):
+            depths = layer_depth(variable.path for variable in variables)
+            self._rate_factors = {
+                self._var_key(variable): decay ** depths[variable.path] for variable in variables
+            }
+            super().build(variables)
+
+        def update_step(self, gradient, variable, learning_rate):
+            factor = tf.cast(self._rate_factors[self._var_key(variable)], learning_rate.dtype)
+            return super().update_step(gradient, variable, learning_rate * factor)
+
+        def _apply_weight_decay(self, variables):
+            # The decay is part of the update, so it has the variable's own rate.
+            weight_decay = self.weight_decay
+            if weight_decay is None:
+                return
+            for variable in variables:
+                self.weight_decay = weight_decay * self._rate_factors[self._var_key(variable)]
+                super()._apply_weight_decay([variable])
+            self.weight_decay = weight_decay
 
     Optimizer.__name__ = cls.__name__
     return Optimizer

@@ -45,8 +45,8 @@ def resolve(root: str | os.PathLike | None, relative: str) -> Path:
     )
 
 
-def read_lines(path: str | os.PathLike) -> Iterator[tuple[int, str]]:
-    """Streams the numbered lines of a UTF-8 text file, plain or gzip.
+def read_lines(path: str | os.PathLike, encoding: str = "utf-8-sig") -> Iterator[tuple[int, str]]:
+    """Streams the numbered lines of a text file, plain or gzip.
 
     Gzip is recognized by its first bytes, not by the name. Lines end at `\\n` or `\\r\\n` only: the
     other characters that Python calls line breaks occur inside tokens. A byte-order mark at the
@@ -55,6 +55,7 @@ def read_lines(path: str | os.PathLike) -> Iterator[tuple[int, str]]:
 
     Args:
         path: str or path of the file.
+        encoding: str. Of the text; the default is UTF-8.
 
     Yields:
         (line number from 1, line without its end).
@@ -72,7 +73,7 @@ def read_lines(path: str | os.PathLike) -> Iterator[tuple[int, str]]:
     opener = gzip.open if is_gzip else open
     number = 0
     try:
-        with opener(path, "rt", encoding="utf-8-sig", errors="replace", newline="\n") as lines:
+        with opener(path, "rt", encoding=encoding, errors="replace", newline="\n") as lines:
             for number, line in enumerate(lines, start=1):  # noqa: B007, the handler reads it
                 yield number, line.rstrip("\r\n")
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
