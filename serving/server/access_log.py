@@ -20,7 +20,7 @@ class AccessLog:
     that log rotation has moved away is opened anew.
 
     Args:
-        path: of the file, which is appended to; `-` is standard output.
+        path: of the file, which is appended to; `-` is standard error.
 
     Raises:
         OSError: if the file cannot be opened.
@@ -37,7 +37,7 @@ class AccessLog:
 
     def __init__(self, path: str | os.PathLike) -> None:
         self._path = None if os.fspath(path) == "-" else os.fspath(path)
-        self._file: TextIO = sys.stdout if self._path is None else self._opened()
+        self._file: TextIO = sys.stderr if self._path is None else self._opened()
         self._lines: queue.Queue[str | None] = queue.Queue(MAX_WAITING_LINES)
         self._dropped = 0
         self._lock = threading.Lock()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 from itertools import chain
 from typing import Any
 
@@ -13,7 +12,9 @@ import numpy as np
 import tensorflow as tf
 
 from ..errors import ServingError, invalid_argument
+from .json_document import is_base64, preview
 
+MAX_RANK = 64  # of numpy's arrays
 _INTEGERS = {  # the range of values that are taken for a dtype
     **dict.fromkeys(("int8", "int16", "int32", "uint8"), (-(2**31), 2**31 - 1)),
     "int64": (-(2**63), 2**63 - 1),
@@ -21,34 +22,6 @@ _INTEGERS = {  # the range of values that are taken for a dtype
     "uint64": (0, 2**64 - 1),
 }
 _FLOATS = {"float32": (6, 9), "float64": (6, 17)}  # significant digits: tried first, enough
-
-
-def parse(body: bytes) -> dict[str, Any]:
-    """Reads a request's body, a JSON object. Text after it is ignored.
-
-    Raises:
-        ServingError: INVALID_ARGUMENT with the place of the mistake.
-    """
-    if not body.strip():
-        raise invalid_argument("JSON Parse error: The document is empty")
-    try:
-        document, _ = json.JSONDecoder().raw_decode(body.decode("utf-8").lstrip())
-    except json.JSONDecodeError as error:
-        raise invalid_argument(f"JSON Parse error: {error.msg} at offset: {error.pos}") from error
-    except UnicodeDecodeError as error:
-        raise invalid_argument(
-            f"JSON Parse error: Invalid encoding at offset: {error.start}"
-        ) from error
-    except (RecursionError, ValueError) as error:  # too deep; a number of thousands of digits
-        raise invalid_argument(f"JSON Parse error: {error} at offset: 0") from error
-    if not isinstance(document, dict):
-        raise invalid_argument(f"JSON Value: {preview(document)} Is not object")
-    return document
-
-
-def is_base64(value: Any) -> bool:
-    """Whether a value is a `{"b64": "..."}` object, which stands for bytes."""
-    return isinstance(value, dict) and set(value) == {"b64"}
 
 
 def to_array(value: Any, dtype: tf.DType) -> np.ndarray:
@@ -66,17 +39,25 @@ def to_array(value: Any, dtype: tf.DType) -> np.ndarray:
     leaves = [value]
     while leaves and isinstance(leaves[0], list):
         size = len(leaves[0])
-        for item in leaves:
-            if not isinstance(item, list):
-                raise invalid_argument(f"Expecting list but got value: {preview(item)}")
-            if len(item) != size:
-                raise invalid_argument(
-                    f"Encountered list at unexpected size: {len(item)} at level: {len(shape)} "
-                    f"expected size: {size}"
-                )
+        # Whole levels at once, in C; only a mistake is looked for one by one.
+        if set(map(type, leaves)) != {list} or set(map(len, leaves)) != {size}:
+            raise _unlike(leaves, size, len(shape))
         shape.append(size)
         leaves = list(chain.from_iterable(leaves))
+    if len(shape) > MAX_RANK:
+        raise invalid_argument(f"Encountered list at unexpected level: {MAX_RANK}")
     return _leaves(leaves, dtype).reshape(shape)
+
+
+def _unlike(leaves: list, size: int, level: int) -> ServingError:
+    for item in leaves:
+        if not isinstance(item, list):
+            return invalid_argument(f"Expecting list but got value: {preview(item)}")
+        if len(item) != size:
+            break
+    return invalid_argument(
+        f"Encountered list at unexpected size: {len(item)} at level: {level} expected size: {size}"
+    )
 
 
 def _leaves(leaves: list, dtype: tf.DType) -> np.ndarray:
@@ -87,15 +68,18 @@ def _leaves(leaves: list, dtype: tf.DType) -> np.ndarray:
         return array
     if name in _FLOATS:
         _check_types(leaves, {int, float}, name)
+        try:
+            wide = np.array(leaves, "float64")
+        except OverflowError:  # an integer of more than 308 digits
+            wide = np.array([_float(leaf) for leaf in leaves], "float64")
         # What is too large for a float is infinite there, as in TensorFlow Serving.
         with np.errstate(over="ignore"):
-            return np.array([_float(leaf) for leaf in leaves], "float64").astype(name)
+            return wide.astype(name)
     if name in _INTEGERS:
         _check_types(leaves, {int}, name)
         low, high = _INTEGERS[name]
-        for leaf in leaves:
-            if not low <= leaf <= high:
-                raise _type_error(leaf, name)
+        if leaves and not low <= min(leaves) <= max(leaves) <= high:
+            raise _type_error(next(leaf for leaf in leaves if not low <= leaf <= high), name)
         wide = "uint64" if name == "uint64" else "int64"
         return np.array(leaves, wide).astype(name)
     if name == "bool":
@@ -114,33 +98,63 @@ def _check_types(leaves: list, allowed: set[type], name: str) -> None:
 
 
 def _type_error(leaf: Any, name: str) -> ServingError:
-    kinds = {bool: "Bool", str: "String", dict: "Object", list: "Array", type(None): "Null"}
-    kind = kinds.get(type(leaf), "Number")
     name = {"float32": "float", "float64": "double"}.get(name, name)
     return invalid_argument(
-        f"JSON Value: {preview(leaf)} Type: {kind} is not of expected type: {name}"
+        f"JSON Value: {preview(leaf)} Type: {json_type(leaf)} is not of expected type: {name}"
     )
+
+
+def json_type(value: Any) -> str:
+    """What JSON calls a value's type.
+
+    Example:
+    >>> json_type(1.5), json_type(None), json_type({})
+    ('Number', 'Null', 'Object')
+    """
+    kinds = {bool: "Bool", str: "String", dict: "Object", list: "Array", type(None): "Null"}
+    return kinds.get(type(value), "Number")
 
 
 def _float(leaf: int | float) -> float:
     try:
         return float(leaf)
-    except OverflowError:  # an integer of more than 308 digits
+    except OverflowError:
         return float("inf") if leaf > 0 else float("-inf")
 
 
 def _bytes(leaf: Any) -> bytes:
     if isinstance(leaf, str):
-        return leaf.encode("utf-8", "surrogatepass")
-    if is_base64(leaf) and isinstance(leaf["b64"], str):
-        text = leaf["b64"].rstrip("=")
-        try:
-            return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
-        except (binascii.Error, ValueError) as error:
-            raise invalid_argument(
-                f"JSON Value: {preview(leaf)} Unable to base64 decode"
-            ) from error
+        return utf8(leaf)
+    if is_base64(leaf):
+        return decode_base64(leaf)
+    if isinstance(leaf, dict):
+        raise invalid_argument(
+            f"JSON Value: {preview(leaf)} not formatted correctly for base64 data"
+        )
     raise _type_error(leaf, "string")
+
+
+def utf8(text: str) -> bytes:
+    """A string's bytes. Raises `ServingError` for half of a surrogate pair, which has none."""
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise invalid_argument(
+            "JSON Parse error: The surrogate pair in string is invalid"
+        ) from error
+
+
+def decode_base64(value: dict[str, str]) -> bytes:
+    """The bytes of a `{"b64": "..."}` object; padding may be missing.
+
+    Raises:
+        ServingError: INVALID_ARGUMENT if it is not the standard alphabet.
+    """
+    text = value["b64"].rstrip("=")
+    try:
+        return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise invalid_argument(f"JSON Value: {preview(value)} Unable to base64 decode") from error
 
 
 def to_json(alias: str, array: np.ndarray) -> Any:
@@ -161,7 +175,7 @@ def to_json(alias: str, array: np.ndarray) -> Any:
         flat = [_text(value, alias.endswith("_bytes")) for value in array.reshape(-1).tolist()]
         return _nested(flat, array.shape)
     if dtype.name in _FLOATS:
-        return _shortest(array).tolist()
+        return shortest(array).tolist()
     if dtype.name in _INTEGERS or dtype.name == "bool":
         return array.tolist()
     raise invalid_argument(f"Failed to write JSON value for tensor type: {_serving_name(dtype)}")
@@ -185,9 +199,13 @@ def _nested(flat: list, shape: tuple[int, ...]) -> Any:
     return [_nested(flat[i * step : (i + 1) * step], shape[1:]) for i in range(shape[0])]
 
 
-def _shortest(array: np.ndarray) -> np.ndarray:
+def shortest(array: np.ndarray) -> np.ndarray:
     """Floats as the doubles of their decimals: 6 significant digits if these are the same value,
     else 9 (17 for doubles), so 0.1 in float32 is printed as 0.1.
+
+    Example:
+    >>> shortest(np.array([0.1, 1 / 3], "float32")).tolist()
+    [0.1, 0.333333343]
     """
     few, many = _FLOATS[array.dtype.name]
     exact = array.astype("float64")
@@ -212,12 +230,6 @@ def _rounded(values: np.ndarray, digits: int) -> np.ndarray:
     scaled[far] = [float(f"{value:.{digits}g}") for value in chosen[far]]
     result[finite] = scaled
     return result
-
-
-def preview(value: Any) -> str:
-    """A value in an error's text, cut where it is long."""
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 80 else text[:77] + "..."
 
 
 def _serving_name(dtype: tf.DType) -> str:

@@ -5,18 +5,33 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import grpc
 import numpy as np
 import tensorflow as tf
 
 from ..errors import ServingError, invalid_argument
-from .json_tensors import is_base64, parse, preview, to_array, to_json
+from .json_document import is_base64, preview
+from .json_tensors import to_array, to_json
 from .manager import ModelManager
+from .options import ServerOptions
+from .rest_routes import Route
 from .servable import DEFAULT_SIGNATURE
 
 
-def predict(manager: ModelManager, spec: Any, body: bytes) -> dict[str, Any]:
-    """Answers a request for the version that `spec` means.
+def predict(
+    manager: ModelManager,
+    route: Route,
+    document: dict[str, Any],
+    options: ServerOptions,
+    deadline: float,
+) -> dict[str, Any]:
+    """Answers a request for the version that `route` means, and notes there which one it was.
+
+    Args:
+        manager: the models.
+        route: the request's path.
+        document: dict. The request's body.
+        options: the server's limits.
+        deadline: float. When to give up, on `time.monotonic`'s clock.
 
     Returns:
         The answer as an object for `json.dumps`: `predictions` for rows, `outputs` for columns.
@@ -24,36 +39,59 @@ def predict(manager: ModelManager, spec: Any, body: bytes) -> dict[str, Any]:
     Raises:
         ServingError: as TensorFlow Serving's REST API fails.
     """
-    document = parse(body)
-    signature = document.get("signature_name", DEFAULT_SIGNATURE)
-    if not isinstance(signature, str):
-        raise invalid_argument(
-            f"JSON Value: {preview(document)} 'signature_name' key must be a string value."
+    signature = signature_name(document) or DEFAULT_SIGNATURE
+    with manager.acquire(route.spec) as servable:
+        route.version, route.signature = servable.version, signature
+        try:
+            inputs = servable.signature_def(signature).inputs
+        except ServingError as error:
+            raise invalid_argument(
+                f'Serving signature name: "{signature}" not found in signature def'
+            ) from error
+        if not inputs:
+            raise invalid_argument(f"Failed to get input map for signature: {signature}")
+        dtypes = {alias: tf.as_dtype(inputs[alias].dtype) for alias in sorted(inputs)}
+        rows = _is_row_format(document)
+        arrays = (
+            from_rows(document["instances"], dtypes)
+            if rows
+            else from_columns(document["inputs"], dtypes)
         )
-    signature = signature or DEFAULT_SIGNATURE
-    servable = manager.resolve(spec)
-    try:
-        inputs = servable.signature_def(signature).inputs
-    except ServingError as error:
-        raise invalid_argument(
-            f'Serving signature name: "{signature}" not found in signature def'
-        ) from error
-    if not inputs:
-        raise invalid_argument(f"Failed to get input map for signature: {signature}")
-    dtypes = {alias: tf.as_dtype(inputs[alias].dtype) for alias in sorted(inputs)}
-    rows = _is_row_format(document)
-    arrays = (
-        from_rows(document["instances"], dtypes)
-        if rows
-        else from_columns(document["inputs"], dtypes)
-    )
-    tensors = {alias: tf.constant(array, dtypes[alias]) for alias, array in arrays.items()}
-    outputs = servable.run(signature, tensors)
-    outputs = {alias: outputs[alias].numpy() for alias in sorted(outputs)}
+        for alias, array in arrays.items():
+            _check_size(alias, array, options.max_tensor_bytes)
+        batched = [array for array in arrays.values() if array.ndim]
+        route.examples = len(batched[0]) if batched else 1
+        tensors = {alias: tf.constant(array, dtypes[alias]) for alias, array in arrays.items()}
+        outputs = servable.run(signature, tensors)
+        outputs = {alias: outputs[alias].numpy() for alias in sorted(outputs)}
     if rows:
         return {"predictions": to_rows(outputs)}
     columns = {alias: to_json(alias, np.asarray(array)) for alias, array in outputs.items()}
     return {"outputs": next(iter(columns.values())) if len(columns) == 1 else columns}
+
+
+def signature_name(document: Mapping[str, Any]) -> str:
+    """The signature that a body asks for, or "".
+
+    Example:
+    >>> signature_name({"signature_name": "tokens", "inputs": [["a"]]})
+    'tokens'
+    """
+    signature = document.get("signature_name", "")
+    if not isinstance(signature, str):
+        raise invalid_argument(
+            f"JSON Value: {preview(document)} not formatted correctly. 'signature_name' key must "
+            "be a string value."
+        )
+    return signature
+
+
+def _check_size(alias: str, array: np.ndarray, limit: int) -> None:
+    size = sum(map(len, array.flat)) if array.dtype == object else array.nbytes
+    if size > limit:
+        raise invalid_argument(
+            f"Input {alias} must have at most max_tensor_bytes={limit}. Received: {size} bytes"
+        )
 
 
 def _is_row_format(document: Mapping[str, Any]) -> bool:
@@ -181,20 +219,3 @@ def to_rows(outputs: Mapping[str, np.ndarray]) -> list:
 
 def _brackets(shape: tuple[int, ...]) -> str:
     return "[" + ",".join(map(str, shape)) + "]"
-
-
-HTTP_STATUS = {  # of an error's code; 500 for every other
-    grpc.StatusCode.INVALID_ARGUMENT: 400,
-    grpc.StatusCode.FAILED_PRECONDITION: 400,
-    grpc.StatusCode.OUT_OF_RANGE: 400,
-    grpc.StatusCode.UNAUTHENTICATED: 401,
-    grpc.StatusCode.PERMISSION_DENIED: 403,
-    grpc.StatusCode.NOT_FOUND: 404,
-    grpc.StatusCode.ALREADY_EXISTS: 409,
-    grpc.StatusCode.ABORTED: 409,
-    grpc.StatusCode.RESOURCE_EXHAUSTED: 429,
-    grpc.StatusCode.CANCELLED: 499,
-    grpc.StatusCode.UNIMPLEMENTED: 501,
-    grpc.StatusCode.UNAVAILABLE: 503,
-    grpc.StatusCode.DEADLINE_EXCEEDED: 504,
-}

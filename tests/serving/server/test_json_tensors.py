@@ -7,7 +7,8 @@ import pytest
 import tensorflow as tf
 
 from polysemy.serving.errors import ServingError
-from polysemy.serving.server.json_tensors import parse, to_array, to_json
+from polysemy.serving.server.json_document import depth, parse
+from polysemy.serving.server.json_tensors import to_array, to_json
 from polysemy.serving.server.rest_predict import from_rows, to_rows
 
 
@@ -66,3 +67,45 @@ def test_rows_need_one_batch_size():
         to_rows({"a": np.ones(2), "b": np.ones(())})
     with pytest.raises(ServingError, match="Tensor name: b has inconsistent batch size"):
         to_rows({"a": np.ones(2), "b": np.ones(3)})
+
+
+def test_depth_is_counted_outside_of_strings():
+    assert depth(b"[[1], {}]") == 2
+    assert depth(rb'{"a\\": "[[[", "\"[": [1], "b": "\\"}') == 2
+    assert depth(b"1") <= 1
+    with pytest.raises(ServingError, match="Nested deeper than 3 levels"):
+        parse(b'{"a": [[[1]]]}', 3)
+    assert parse(b'{"a": [[1]], "b": "[[[[[["}', 3)["a"] == [[1]]
+
+
+def test_places_of_mistakes_are_bytes():
+    with pytest.raises(ServingError, match="at offset: 12"):
+        parse('  {"café": }'.encode())
+    assert parse(b"\xef\xbb\xbf {}") == {}
+
+
+def test_rank_beyond_numpys_and_half_a_surrogate_are_refused():
+    value = 1.0
+    for _ in range(70):
+        value = [value]
+    with pytest.raises(ServingError, match="Encountered list at unexpected level: 64"):
+        to_array(value, tf.float32)
+    with pytest.raises(ServingError, match="surrogate pair"):
+        to_array(["\ud800"], tf.string)
+
+
+def test_the_first_mistake_of_a_large_tensor_is_found():
+    rows = [[float(i), i] for i in range(10_000)]
+    array = to_array(rows, tf.float32)
+    assert array.shape == (10_000, 2) and array[-1].tolist() == [9999, 9999]
+    rows[5_000] = [1.0, True]
+    with pytest.raises(ServingError, match="JSON Value: true Type: Bool is not of expected"):
+        to_array(rows, tf.float32)
+    rows[5_000] = [1.0]
+    with pytest.raises(ServingError, match="size: 1 at level: 1 expected size: 2"):
+        to_array(rows, tf.float32)
+    rows[5_000] = 7
+    with pytest.raises(ServingError, match="Expecting list but got value: 7"):
+        to_array(rows, tf.float32)
+    with pytest.raises(ServingError, match="JSON Value: 2147483648 Type: Number is not of"):
+        to_array([1, 2**31, 3], tf.int32)

@@ -148,7 +148,7 @@ def test_integers_are_whole_and_in_range(rest, value):
         ("GET", f"/v1/models/toy/versions/{2**63}", 400, "Failed to convert version"),
         ("GET", "/v1/models/toy:predict", 400, "Malformed request: GET /v1/models/toy:predict"),
         ("PUT", "/v1/models/toy", 400, "Malformed request: PUT /v1/models/toy"),
-        ("POST", "/v1/models/toy:classify", 400, "Malformed request: POST"),
+        ("POST", "/v1/models/toy:infer", 400, "Malformed request: POST"),
         ("POST", "/v1/models/x:predict", 404, "Servable not found for request: Latest(x)"),
         ("POST", "/v1/models/toy/versions/1:predict", 404, "request: Specific(toy, 1)"),
         ("POST", "/v1/models/toy/labels/l:predict", 400, "Unrecognized servable version label: l"),
