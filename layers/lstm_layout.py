@@ -33,9 +33,14 @@ class _RowsFirst:
         return self.multiply_by(ops.transpose(kernel))
 
     def stacked(self, states):
-        """The states of all steps as one matrix, for the sums below."""
+        """The states of all steps as one matrix: one product takes them all."""
         shape = ops.shape(states)
         return ops.reshape(states, (shape[0] * shape[1], states.shape[2]))
+
+    def unstacked(self, matrix, like):
+        """Undoes `stacked`; `like` has the steps and the rows."""
+        shape = ops.shape(like)
+        return ops.reshape(matrix, (shape[0], shape[1], matrix.shape[1]))
 
     def sum_of_rows(self, stacked):
         """Sum over steps and rows -> (M,) float32."""
@@ -68,6 +73,11 @@ class _FeaturesFirst:
         shape = ops.shape(states)
         turned = ops.transpose(states, (1, 0, 2))
         return ops.reshape(turned, (states.shape[1], shape[0] * shape[2]))
+
+    def unstacked(self, matrix, like):
+        shape = ops.shape(like)
+        turned = ops.reshape(matrix, (matrix.shape[0], shape[0], shape[2]))
+        return ops.transpose(turned, (1, 0, 2))
 
     def sum_of_rows(self, stacked):
         return ops.sum(ops.cast(stacked, "float32"), axis=1)

@@ -98,7 +98,7 @@ def _forward(
     reverse,
 ):
     recur, project = layout.multiply_by(recurrent_kernel), layout.multiply_by(projection_kernel)
-    z = layout.multiply_by(kernel)(x)  # (L, B, 4H)
+    z = layout.unstacked(layout.multiply_by(kernel)(layout.stacked(x)), x)  # (L, B, 4H)
     bias = layout.bias(bias, h0)
 
     def step(carry, t):
@@ -192,7 +192,7 @@ def _backward(
     hidden = ops.cast(_single(gates[3]) * ops.tanh(c), dtype)
     dz = layout.stacked(d_gates)
     return (
-        layout.multiply_by_transposed(kernel)(d_gates),
+        layout.unstacked(layout.multiply_by_transposed(kernel)(dz), x),
         layout.outer_sum(layout.stacked(x), dz),
         layout.sum_of_rows(dz),
         layout.outer_sum(layout.stacked(h_before), dz),
