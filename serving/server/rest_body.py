@@ -38,6 +38,9 @@ async def read_body(request: web.BaseRequest, patience: float) -> bytes:
     """
     if (request.content_length or 0) > MAX_BODY_BYTES:
         raise BodyTooLarge(MAX_BODY_BYTES)
+    if request.headers.get("Expect", "").lower() == "100-continue":
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0  # nothing of the answer itself has been sent
     pieces, size = [], 0
     while piece := await asyncio.wait_for(request.content.readany(), patience):
         size += len(piece)

@@ -114,11 +114,14 @@ class RestHandler:
                 raise ServingError(grpc.StatusCode.DEADLINE_EXCEEDED, message) from error
             except web.RequestPayloadError as error:
                 raise invalid_argument(f"Malformed request: {error}") from error
+            except OSError as error:  # nobody will read this answer
+                message = "The client has closed the connection"
+                raise ServingError(grpc.StatusCode.CANCELLED, message) from error
         except ServingError as error:
             code = error.code
             status = 413 if isinstance(error, BodyTooLarge) else HTTP_STATUS.get(code, 500)
             body = _encode({"error": error.message})
-        except (asyncio.CancelledError, OSError):  # the client is gone
+        except asyncio.CancelledError:  # the client is gone
             code = grpc.StatusCode.CANCELLED
             raise
         finally:
