@@ -16,6 +16,8 @@ def _module(name: str) -> Any:
 
 _predict = _module("tensorflow_serving.apis.predict_pb2")
 _metadata = _module("tensorflow_serving.apis.get_model_metadata_pb2")
+_management = _module("tensorflow_serving.apis.model_management_pb2")
+_config = _module("tensorflow_serving.config.model_server_config_pb2")
 _status = _module("tensorflow_serving.apis.get_model_status_pb2")
 _classification = _module("tensorflow_serving.apis.classification_pb2")
 _regression = _module("tensorflow_serving.apis.regression_pb2")
@@ -36,8 +38,9 @@ SignatureDefMap: Any = _metadata.SignatureDefMap
 GetModelStatusRequest: Any = _status.GetModelStatusRequest
 GetModelStatusResponse: Any = _status.GetModelStatusResponse
 ModelSpec: Any = _module("tensorflow_serving.apis.model_pb2").ModelSpec
-ModelServerConfig: Any = _module(
-    "tensorflow_serving.config.model_server_config_pb2"
-).ModelServerConfig
+ReloadConfigRequest: Any = _management.ReloadConfigRequest
+ReloadConfigResponse: Any = _management.ReloadConfigResponse
+ModelServerConfig: Any = _config.ModelServerConfig
+ModelConfig: Any = _config.ModelConfig
 SavedModel: Any = _module("tensorflow.core.protobuf.saved_model_pb2").SavedModel
 TensorProto: Any = _module("tensorflow.core.framework.tensor_pb2").TensorProto

@@ -6,6 +6,8 @@ import os
 import re
 from pathlib import Path
 
+MAX_VERSION = 2**63 - 1  # what an int64 holds
+
 
 def find_models(directory: str | os.PathLike, model_name: str | None = None) -> dict[str, Path]:
     """Finds model folders: those with versions, folders whose whole name is a number.
@@ -57,16 +59,27 @@ def find_models(directory: str | os.PathLike, model_name: str | None = None) -> 
 def version_folders(model: str | os.PathLike) -> dict[int, Path]:
     """The versions of a model folder, ascending; `00000012` is version 12.
 
+    Raises:
+        OSError: if the folder is there and cannot be listed.
+
     Example:
     >>> version_folders("/nonexistent")
     {}
     """
     path = Path(model)
-    if not path.is_dir():
-        return {}
+    return list_versions(path) if path.is_dir() else {}
+
+
+def list_versions(model: str | os.PathLike) -> dict[int, Path]:
+    """As `version_folders`, of a folder that must be there.
+
+    Raises:
+        OSError: if it cannot be listed: nothing is known then, not even that there are none.
+    """
     found = {
         int(child.name): child
-        for child in path.iterdir()
-        if re.fullmatch(r"[0-9]{1,19}", child.name) and child.is_dir()
+        # The shortest name last, so that of 1 and 001 it is 1 that counts.
+        for child in sorted(Path(model).iterdir(), key=lambda child: -len(child.name))
+        if re.fullmatch(r"[0-9]+", child.name) and child.is_dir()
     }
-    return dict(sorted(found.items()))
+    return {number: found[number] for number in sorted(found) if number <= MAX_VERSION}

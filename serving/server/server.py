@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-import logging
 import os
-import signal
-import sys
 import threading
-from pathlib import Path
 from typing import Any
 
-from .folders import find_models
-from .grpc_server import start_grpc
+from .access_log import AccessLog
+from .config_protos import BatchingParameters, MonitoringConfig, read_text_proto
+from .grpc_server import GrpcServer
 from .manager import ModelManager
-from .model_server import run_model_server
+from .metrics import DEFAULT_PATH, ServerMetrics
+from .model_config import configured_models
 from .options import ServerOptions
+from .poller import Poller
+from .reloading import ConfigReloader
 from .rest import RestServer
+from .runtime import set_parallelism
 from .servable import Servable
-
-ENGINES = ("polysemy", "tensorflow_model_server")
+from .starting import load_models
 
 
 class Server:
-    """Serves models over gRPC (Predict, GetModelMetadata, GetModelStatus) and REST.
+    """Serves models over gRPC and REST as TensorFlow Serving does.
 
-    The newest version of each model is loaded and runs its warm-up requests before a port opens.
-    Serves from threads of this process: for laptops, tests, notebooks.
+    The versions that each model's policy wants are loaded and run their warm-up requests before a
+    port opens; then the folders are polled for new versions. Serves from threads of this process:
+    for laptops, tests, notebooks.
 
     Args:
         directory: a model folder (numbered versions in it), or a folder of model folders.
@@ -33,6 +34,7 @@ class Server:
         rest_api_port: int. REST; 0 takes a free one, None is off.
         model_name: str. Name for the only model. Default: its folder's.
         grace: float. Seconds that `stop` waits for requests being answered.
+        options: ServerOptions, which then stand in place of all the arguments above.
 
     Raises:
         ValueError: by `start`, if there is no model or none can be loaded.
@@ -52,25 +54,41 @@ class Server:
 
     def __init__(
         self,
-        directory: str | os.PathLike,
+        directory: str | os.PathLike = "",
         port: int = 8500,
         rest_api_port: int | None = 8501,
         model_name: str | None = None,
         grace: float = 10.0,
+        options: ServerOptions | None = None,
     ) -> None:
-        self.directory = Path(directory)
-        self.port = port
-        self.rest_api_port = rest_api_port
-        self.model_name = model_name
-        self.grace = grace
-        self._grpc: Any = None
+        if options is None:
+            options = ServerOptions(
+                directory=os.fspath(directory),
+                port=port,
+                rest_api_port=-1 if rest_api_port is None else rest_api_port,
+                free_ports=True,
+                model_name=model_name or "",
+                shutdown_grace_seconds=grace,
+                # Who starts a server by hand wants to know at once what is wrong; files that
+                # change are tried again without this.
+                max_num_load_retries=0,
+            )
+        self.options = options
+        self.port = options.port
+        rest = options.rest_api_port
+        off = rest < 0 or (not rest and not options.free_ports) or (rest and rest == options.port)
+        self.rest_api_port: int | None = None if off else rest
+        self.manager: ModelManager | None = None
+        self._grpc: GrpcServer | None = None
         self._rest: RestServer | None = None
+        self._poller: Poller | None = None
+        self._access_log: AccessLog | None = None
         self._stopped = threading.Event()
 
     @property
     def address(self) -> str:
         """Where this machine's gRPC clients find the server."""
-        return f"localhost:{self.port}"
+        return f"localhost:{self.port}" if self.port else f"unix:{self.options.grpc_socket_path}"
 
     @property
     def rest_address(self) -> str:
@@ -79,26 +97,51 @@ class Server:
 
     def start(self) -> list[Servable]:
         """Loads the models, then opens the ports; returns the versions served."""
-        manager = ModelManager(find_models(self.directory, self.model_name))
-        available = manager.load()
-        self._grpc, self.port = start_grpc(manager, ServerOptions(port=self.port))
-        if self.rest_api_port is not None:
-            try:
-                self._rest = RestServer(manager, self.rest_api_port, self.grace)
-            except OSError:
-                self.stop()
-                raise
-            self.rest_api_port = self._rest.port
-        return available
+        options = self.options
+        set_parallelism(options)
+        batching = _batching(options)
+        metrics_path = _metrics_path(options)
+        metrics = ServerMetrics()
+        self.manager = ModelManager(configured_models(options), options, batching, metrics)
+        reloader = ConfigReloader(self.manager)
+        try:
+            load_models(self.manager)
+            self._access_log = AccessLog(options.access_log) if options.access_log else None
+            self._grpc = GrpcServer(self.manager, reloader, options, metrics)
+            self.port = self._grpc.port
+            if self.rest_api_port is not None:
+                self._rest = RestServer(
+                    self.manager,
+                    self.rest_api_port,
+                    options.shutdown_grace_seconds,
+                    options,
+                    metrics,
+                    metrics_path,
+                    self._access_log,
+                )
+                self.rest_api_port = self._rest.port
+        except (OSError, ValueError):
+            self.stop()
+            raise
+        self._poller = Poller(self.manager, reloader)
+        return self.manager.available()
 
     def stop(self) -> None:
-        """Refuses new requests and waits up to `grace` seconds for those being answered."""
-        stopping = self._grpc.stop(self.grace) if self._grpc is not None else None
+        """Refuses new requests and waits up to the grace for those being answered."""
+        if self._poller is not None:
+            self._poller.stop()
+        stopping = None
+        if self._grpc is not None:
+            stopping = self._grpc.stop(self.options.shutdown_grace_seconds)
         if self._rest is not None:
             self._rest.stop()
         if stopping is not None:
             stopping.wait()
-        self._grpc = self._rest = None
+        if self.manager is not None:
+            self.manager.close()
+        if self._access_log is not None:
+            self._access_log.close()
+        self._poller = self._grpc = self._rest = self.manager = self._access_log = None
         self._stopped.set()
 
     def wait(self) -> None:
@@ -113,60 +156,21 @@ class Server:
         self.stop()
 
 
-def serve_forever(
-    directory: str | os.PathLike | None = None,
-    port: int = 8500,
-    rest_api_port: int | None = 8501,
-    model_name: str | None = None,
-    model_base_path: str | os.PathLike | None = None,
-    engine: str = "polysemy",
-) -> None:
-    """Serves until SIGTERM or SIGINT, then lets the requests being answered finish.
-
-    Args:
-        directory: a model folder, or a folder of model folders.
-        port: int. gRPC; 0 takes a free one, which is printed.
-        rest_api_port: int. REST; likewise. None is off.
-        model_name: str. Name for the only model. Default: its folder's.
-        model_base_path: one model's folder, instead of `directory`, as TensorFlow Serving calls
-            it; its name is then "default" unless `model_name` gives one.
-        engine: "polysemy", or "tensorflow_model_server" to run that program in this one's place.
-
-    Raises:
-        ValueError: if an argument is wrong, or no model can be loaded.
-        OSError: if a port is in use, or the engine is not installed.
-    """
-    if engine not in ENGINES:
-        raise ValueError(f"`engine` must be one of {ENGINES}. Received: engine={engine!r}")
-    if directory is not None and model_base_path is None:
-        folder = directory
-    elif directory is None and model_base_path is not None:
-        folder, model_name = model_base_path, model_name or "default"
-    else:
+def _batching(options: ServerOptions) -> Any:
+    path = options.batching_parameters_file
+    if path and not options.enable_batching:
         raise ValueError(
-            "`directory` or `model_base_path` must be given, not both. "
-            f"Received: directory={directory!r}, model_base_path={model_base_path!r}"
+            "`batching_parameters_file` must come with `enable_batching`. "
+            f"Received: batching_parameters_file={path!r} alone"
         )
-    if engine == "tensorflow_model_server":
-        run_model_server(find_models(folder, model_name), port, rest_api_port)
-        return
-    logging.getLogger("polysemy").addHandler(logging.StreamHandler(sys.stderr))
-    server = Server(folder, port, rest_api_port, model_name)
-    available = server.start()
-    stop = threading.Event()
-    # Signals only set a flag: stopping takes locks that the interrupted code may hold.
-    previous = {
-        number: signal.signal(number, lambda *_: stop.set())
-        for number in (signal.SIGTERM, signal.SIGINT)
-    }
-    try:
-        for servable in available:
-            print(f"Serving {servable.name}, version {servable.version}.")
-        rest = f", REST {server.rest_address}" if server.rest_api_port is not None else ""
-        print(f"gRPC {server.address}{rest}. Stop with Ctrl-C.", flush=True)
-        stop.wait()
-        print("Stopping.", flush=True)
-    finally:
-        server.stop()
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+    if not options.enable_batching:
+        return None
+    return read_text_proto(path, BatchingParameters()) if path else BatchingParameters()
+
+
+def _metrics_path(options: ServerOptions) -> str | None:
+    if not options.monitoring_config_file:
+        return None
+    config = read_text_proto(options.monitoring_config_file, MonitoringConfig())
+    prometheus = config.prometheus_config
+    return (prometheus.path or DEFAULT_PATH) if prometheus.enable else None

@@ -16,7 +16,7 @@ import tensorflow_text
 from polysemy.serving import Client
 from polysemy.serving.errors import ServingError
 from polysemy.serving.protos import PredictRequest
-from polysemy.serving.server import Server, serve_forever
+from polysemy.serving.server import Server, ServerOptions, serve_forever
 from polysemy.serving.server.folders import find_models
 from polysemy.serving.server.model_server import model_server_command
 from polysemy.serving.server.servable import Servable
@@ -165,7 +165,8 @@ def test_engine_of_tensorflow_serving(models, monkeypatch, tmp_path):
 
 
 def test_several_models_are_configured_by_a_file(models):
-    command = model_server_command("program", find_models(models), 0, 0)
+    options = ServerOptions(directory=str(models), port=0, free_ports=True)
+    command = model_server_command("program", options)
     assert command[1] != "--port=0" and command[2] != "--rest_api_port=0"
     file = Path(command[3].removeprefix("--model_config_file="))
     assert file.read_text().count("base_path") == 2

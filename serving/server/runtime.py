@@ -1,0 +1,42 @@
+"""Settings of TensorFlow that belong to the process."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from .options import ServerOptions
+
+
+def set_parallelism(options: ServerOptions) -> None:
+    """Sets how many threads TensorFlow computes with, before it has computed anything.
+
+    Raises:
+        ValueError: if the three flags contradict each other, or TensorFlow has begun already.
+
+    Example:
+    >>> set_parallelism(ServerOptions())
+    """
+    both = options.tensorflow_session_parallelism
+    inside, between = (
+        options.tensorflow_intra_op_parallelism,
+        options.tensorflow_inter_op_parallelism,
+    )
+    if both and (inside or between):
+        raise ValueError(
+            "`tensorflow_session_parallelism` must not be given together with "
+            "`tensorflow_intra_op_parallelism` or `tensorflow_inter_op_parallelism`. "
+            f"Received: {both}, {inside}, {between}"
+        )
+    settings = (
+        (inside or both, tf.config.threading.set_intra_op_parallelism_threads),
+        (between or both, tf.config.threading.set_inter_op_parallelism_threads),
+    )
+    for number, apply in settings:
+        if number:
+            try:
+                apply(number)
+            except RuntimeError as error:
+                raise ValueError(
+                    "The parallelism flags must be given to a process that has not used "
+                    f"TensorFlow yet. Received: {number} threads"
+                ) from error
