@@ -3,38 +3,55 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import grpc
 import tensorflow as tf
-from google.protobuf.message import DecodeError
 
 from ..errors import ServingError, invalid_argument
-from ..protos import PredictResponse, SavedModel
-from ..warmup import read_warmup
+from ..protos import (
+    ClassificationResponse,
+    MultiInferenceResponse,
+    PredictResponse,
+    RegressionResponse,
+)
+from .batching import Batching
+from .cancellation import Cancellation
+from .classify import check_classification, classification_outputs, fill_classification
+from .examples import serialized_examples
+from .multi_inference import check_tasks
 from .options import ServerOptions
-from .tensors import from_proto, to_proto
+from .regress import OUTPUTS, check_regression, fill_regression
+from .replay import replay
+from .run_errors import check_deadline, run_error
+from .runners import Runners
+from .saved_model import load_saved_model, read_meta_graph
+from .signature import CLASSIFY, PREDICT, REGRESS, Signature
+from .tensors import to_proto
 
 DEFAULT_SIGNATURE = "serving_default"
-_CODES = {code.value[0]: code for code in grpc.StatusCode}
-_SHORT_NAMES = {tf.float32: "float", tf.float64: "double", tf.float16: "half"}
 
 
 class Servable:
     """A version of a SavedModel that answers TensorFlow Serving's requests.
 
+    Every call takes a deadline (on `time.monotonic`'s clock): a request whose deadline has passed
+    is not run. A `Cancellation` stops one that is running, unless it runs together with others.
+
     Args:
         name: str. The model's name, for answers.
         version: int.
         path: the version's folder.
-        batching: BatchingParameters, or None to run each request by itself.
+        batching: `BatchingParameters`, or None to run each request by itself.
         options: the server's. Default: TensorFlow Serving's defaults.
-        metrics: where to count what happens, or None.
+        metrics: where runs are counted, or None.
 
     Raises:
-        ValueError: if the SavedModel cannot be read or needs an op that is not here.
+        ValueError: if the SavedModel cannot be read or needs an op that is not here, or the
+            batching parameters are wrong.
 
     Example:
     >>> import tempfile
@@ -58,17 +75,22 @@ class Servable:
         options: ServerOptions | None = None,
         metrics: Any = None,
     ) -> None:
-        self.batching = batching
-        self.options = options or ServerOptions()
-        self.metrics = metrics
         self.name = name
         self.version = version
         self.path = Path(path)
-        meta_graph = _read_meta_graph(self.path)
+        self.options = options or ServerOptions()
+        self.metrics = metrics
+        parameters = Batching.from_proto(batching) if batching is not None else None
+        meta_graph = read_meta_graph(self.path, self.options.saved_model_tags.split(","))
         # Every signature of the file, the initializer of TF 2 exports included.
         self.signature_defs = dict(meta_graph.signature_def)
-        self._loaded = _load(self.path, meta_graph)
-        self._functions = dict(self._loaded.signatures)
+        self._loaded: Any = load_saved_model(self.path, meta_graph)
+        self._runners = Runners(self._loaded.signatures, parameters)
+        self._signatures = {
+            key: Signature(key, definition)
+            for key, definition in self.signature_defs.items()
+            if key in self._runners.functions
+        }
 
     def signature_def(self, signature: str) -> Any:
         """The `SignatureDef` under a name, "" for the default one.
@@ -76,186 +98,206 @@ class Servable:
         Raises:
             ServingError: FAILED_PRECONDITION if there is none that can be run.
         """
-        signature = signature or DEFAULT_SIGNATURE
-        if signature not in self._functions or signature not in self.signature_defs:
-            raise ServingError(
-                grpc.StatusCode.FAILED_PRECONDITION,
-                f'Serving signature key "{signature}" not found.',
-            )
-        return self.signature_defs[signature]
+        return self._signature(signature).definition
 
-    def predict(self, request: Any) -> Any:
-        """Answers a `PredictRequest`, whatever its model spec says.
+    def predict(
+        self,
+        request: Any,
+        deadline: float | None = None,
+        cancellation: Cancellation | None = None,
+    ) -> Any:
+        """Answers a `PredictRequest`, whatever model its model spec names.
 
         Raises:
             ServingError: as TensorFlow Serving's Predict fails.
         """
-        name = request.model_spec.signature_name or DEFAULT_SIGNATURE
-        signature = self.signature_def(name)
-        _check_names(set(request.inputs), signature)
-        tensors = {}
-        for alias in sorted(signature.inputs):
-            given = alias in request.inputs
-            proto = request.inputs[alias] if given else signature.defaults[alias]
-            try:
-                tensors[alias] = from_proto(proto)
-            except ValueError as error:
-                raise invalid_argument(f"tensor parsing error: {alias}") from error
-        wanted = list(request.output_filter) or sorted(signature.outputs)
-        _check_outputs(wanted, signature)
-        outputs = self.run(name, tensors)
+        signature = self._signature(request.model_spec.signature_name)
+        method = signature.definition.method_name
+        if self.options.enable_signature_method_name_check and method not in _METHODS:
+            raise ServingError(
+                grpc.StatusCode.INTERNAL,
+                f"Expected prediction signature method_name to be one of {{{', '.join(_METHODS)}}}."
+                f" Was: {method}",
+            )
+        tensors = signature.read(request.inputs, self.options.max_tensor_bytes)
+        wanted = signature.wanted(request.output_filter)
+        outputs = self._run(signature, tensors, wanted, "Predict", deadline, cancellation)
         response = PredictResponse()
-        response.model_spec.name = self.name
-        response.model_spec.version.value = self.version
-        response.model_spec.signature_name = name
+        self._fill_spec(response, signature)
+        as_content = self.options.enable_serialization_as_tensor_content
         for alias in wanted:
-            response.outputs[alias].CopyFrom(to_proto(outputs[alias].numpy()))
+            to_proto(outputs[alias], response.outputs[alias], as_content)
         return response
 
-    def run(self, signature: str, tensors: Mapping[str, tf.Tensor]) -> dict[str, Any]:
-        """Runs a signature. Raises `ServingError` with the code of the op that fails."""
-        inputs = self.signature_defs[signature].inputs
-        for index, alias in enumerate(sorted(tensors)):
-            expected = tf.as_dtype(inputs[alias].dtype)
-            if tensors[alias].dtype != expected:
-                raise invalid_argument(
-                    f"Expects arg[{index}] to be {_short_name(expected)} "
-                    f"but {_short_name(tensors[alias].dtype)} is provided"
-                )
-        try:
-            return self._functions[signature](**tensors)
-        except tf.errors.OpError as error:
-            code = _CODES.get(error.error_code, grpc.StatusCode.UNKNOWN)
-            raise ServingError(code, _op_message(error)) from error
-        except TypeError as error:
-            # A signature refuses a tensor whose shape contradicts the one that it declares.
-            raise invalid_argument(" ".join(str(error).split())) from error
+    def classify(
+        self,
+        request: Any,
+        deadline: float | None = None,
+        cancellation: Cancellation | None = None,
+    ) -> Any:
+        """Answers a `ClassificationRequest`.
 
-    def unload(self) -> None:
-        """Lets the memory go: no request may follow."""
-        self._functions.clear()
-        del self._loaded
+        Raises:
+            ServingError: as TensorFlow Serving's Classify fails.
+        """
+        signature = self._example_signature(request)
+        check_classification(signature, self.options.enable_signature_method_name_check)
+        examples = serialized_examples(request.input)
+        wanted = classification_outputs(signature)
+        outputs = self._run(signature, [examples], wanted, "Classify", deadline, cancellation)
+        response = ClassificationResponse()
+        self._fill_spec(response, signature)
+        fill_classification(response.result, outputs, len(examples))
+        return response
+
+    def regress(
+        self,
+        request: Any,
+        deadline: float | None = None,
+        cancellation: Cancellation | None = None,
+    ) -> Any:
+        """Answers a `RegressionRequest`.
+
+        Raises:
+            ServingError: as TensorFlow Serving's Regress fails.
+        """
+        signature = self._example_signature(request)
+        check_regression(signature, self.options.enable_signature_method_name_check)
+        examples = serialized_examples(request.input)
+        outputs = self._run(signature, [examples], (OUTPUTS,), "Regress", deadline, cancellation)
+        response = RegressionResponse()
+        self._fill_spec(response, signature)
+        fill_regression(response.result, outputs, len(examples))
+        return response
+
+    def multi_inference(
+        self,
+        request: Any,
+        deadline: float | None = None,
+        cancellation: Cancellation | None = None,
+    ) -> Any:
+        """Answers a `MultiInferenceRequest` of this model: all its tasks in one run.
+
+        Raises:
+            ServingError: as TensorFlow Serving's MultiInference fails.
+        """
+        if not request.tasks:
+            raise invalid_argument("ModelSpec has no name specified.")
+        signatures = check_tasks(request, self._signatures, DEFAULT_SIGNATURE)
+        examples = serialized_examples(request.input)
+        for signature in signatures:
+            signature.check_dtypes([examples])
+        values = iter(
+            self._call(
+                self._runners.together(signatures),
+                [examples],
+                "MultiInference",
+                deadline,
+                cancellation,
+            )
+        )
+        response = MultiInferenceResponse()
+        for task, signature in zip(request.tasks, signatures, strict=True):
+            outputs = {name: next(values) for name in signature.outputs}
+            result = response.results.add()
+            self._fill_spec(result, signature)
+            if task.method_name == CLASSIFY:
+                fill_classification(result.classification_result, outputs, len(examples))
+            else:
+                fill_regression(result.regression_result, outputs, len(examples))
+        return response
+
+    def run(
+        self,
+        signature: str,
+        tensors: Mapping[str, Any],
+        deadline: float | None = None,
+        cancellation: Cancellation | None = None,
+    ) -> dict[str, tf.Tensor]:
+        """Runs a signature on arrays or tensors by name; returns all its outputs.
+
+        Raises:
+            ServingError: INVALID_ARGUMENT for wrong names and dtypes; the code of the op that
+                fails.
+        """
+        found = self._signature(signature)
+        inputs = found.ordered(tensors)
+        return self._run(found, inputs, found.outputs, "Predict", deadline, cancellation)
 
     def warm_up(self) -> int:
-        """Runs the version's warm-up requests; returns their number.
+        """Runs the version's warm-up requests; returns the number of records.
 
         Raises:
             ValueError: if a record cannot be read, or its request fails.
         """
-        count = 0
-        for log in read_warmup(self.path):
-            kind = log.WhichOneof("log_type")
-            if kind != "predict_log":
-                raise ValueError(
-                    "Warm-up records must be predict requests. "
-                    f"Received: record {count} of kind {kind}"
-                )
-            try:
-                self.predict(log.predict_log.request)
-            except ServingError as error:
-                raise ValueError(f"Warm-up record {count} must run. Received: {error}") from error
-            count += 1
+        start = time.perf_counter()
+        count, status = 0, "UNKNOWN"
+        try:
+            count = replay(self, max(1, self.options.num_request_iterations_for_warmup))
+            status = "OK"
+        finally:
+            if self.metrics is not None:
+                seconds = time.perf_counter() - start
+                self.metrics.warmup(self.path, seconds, count, status)
         return count
 
+    def unload(self) -> None:
+        """Lets go of the model. No request may be running."""
+        self._runners.clear()
+        self._loaded = None
 
-def _read_meta_graph(path: Path) -> Any:
-    """The MetaGraph for serving, from the file: reloaded objects do not show all of it."""
-    try:
-        saved_model = SavedModel.FromString((path / "saved_model.pb").read_bytes())
-    except FileNotFoundError as error:
-        raise ValueError(
-            f"A version must have a saved_model.pb. Received: {str(path)!r} without one"
-        ) from error
-    except (OSError, DecodeError) as error:
-        raise ValueError(
-            f"A version's saved_model.pb must be readable. Received: {str(path)!r}: {error}"
-        ) from error
-    for meta_graph in saved_model.meta_graphs:
-        if set(meta_graph.meta_info_def.tags) == {"serve"}:
-            return meta_graph
-    raise ValueError(
-        f"A SavedModel must have a graph with the tag 'serve'. Received: {str(path)!r}"
-    )
-
-
-def _load(path: Path, meta_graph: Any) -> Any:
-    ops = {op.name for op in meta_graph.meta_info_def.stripped_op_list.op}
-    if not all(hasattr(tf.raw_ops, op) for op in ops):
-        # An op that is not TensorFlow's own. Importing tensorflow_text registers its ops; it
-        # takes seconds, which models without them need not wait for.
-        try:
-            import tensorflow_text  # noqa: F401
-        except ImportError:
-            pass  # the op may come from elsewhere; if it does not, loading names it
-    try:
-        return tf.saved_model.load(str(path), tags=["serve"])
-    # What TensorFlow raises for a damaged file depends on the byte that is wrong.
-    except (
-        OSError,
-        ValueError,
-        TypeError,
-        LookupError,
-        AttributeError,
-        RuntimeError,
-        tf.errors.OpError,
-    ) as error:
-        text = " ".join(str(error).split())[:400]
-        if "Op type not registered" in text:
-            op = text.split("'")[1]
-            raise ValueError(
-                f"A SavedModel's ops must be registered here. Received: {str(path)!r} with the "
-                f"custom op {op!r}; import the package that defines it before serving"
-            ) from error
-        raise ValueError(
-            f"A version must be a readable SavedModel. Received: {str(path)!r}: {text}"
-        ) from error
-
-
-def _check_names(sent: set[str], signature: Any) -> None:
-    known = set(signature.inputs)
-    required = known - set(signature.defaults)
-    extra, missing = sent - known, required - sent
-    if not extra and not missing:
-        return
-    if len(sent) == len(known):
-        raise invalid_argument(
-            f"input tensor alias not found in signature: {min(extra)}. "
-            f"Inputs expected to be in the set {_braces(known)}."
-        )
-    raise invalid_argument(
-        f"input size does not match signature: {len(sent)}!={len(known)} "
-        f"len({_braces(sent)}) != len({_braces(known)}). "
-        f"Sent extra: {_braces(extra)}. Missing but required: {_braces(missing)}."
-    )
-
-
-def _check_outputs(wanted: list[str], signature: Any) -> None:
-    seen = set()
-    for alias in wanted:
-        if alias not in signature.outputs:
-            raise invalid_argument(
-                f"output tensor alias not found in signature: {alias} "
-                f"Outputs expected to be in the set {_braces(signature.outputs)}."
+    def _signature(self, name: str) -> Signature:
+        found = self._signatures.get(name or DEFAULT_SIGNATURE)
+        if found is None:
+            raise ServingError(
+                grpc.StatusCode.FAILED_PRECONDITION,
+                f'Serving signature key "{name or DEFAULT_SIGNATURE}" not found.',
             )
-        if alias in seen:
-            raise invalid_argument(f"duplicate output tensor alias: {alias}")
-        seen.add(alias)
+        return found
+
+    def _example_signature(self, request: Any) -> Signature:
+        name = request.model_spec.signature_name or DEFAULT_SIGNATURE
+        if name not in self._signatures:
+            raise invalid_argument(f"No signature was found with the name: {name}")
+        return self._signatures[name]
+
+    def _run(
+        self,
+        signature: Signature,
+        tensors: list[tf.Tensor],
+        wanted: tuple[str, ...],
+        api: str,
+        deadline: float | None,
+        cancellation: Cancellation | None,
+    ) -> dict[str, tf.Tensor]:
+        signature.check_dtypes(tensors)
+        runner, names = self._runners.of(signature, wanted)
+        return dict(
+            zip(names, self._call(runner, tensors, api, deadline, cancellation), strict=True)
+        )
+
+    def _call(
+        self,
+        runner: Any,
+        tensors: list[tf.Tensor],
+        api: str,
+        deadline: float | None,
+        cancellation: Cancellation | None,
+    ) -> Sequence[tf.Tensor]:
+        check_deadline(deadline)
+        start = time.perf_counter()
+        try:
+            return runner(tensors, cancellation)
+        except tf.errors.OpError as error:
+            raise run_error(error, deadline, str(self.path)) from error
+        finally:
+            if self.metrics is not None:
+                self.metrics.runtime(self.name, api, time.perf_counter() - start)
+
+    def _fill_spec(self, message: Any, signature: Signature) -> None:
+        message.model_spec.name = self.name
+        message.model_spec.version.value = self.version
+        message.model_spec.signature_name = signature.name
 
 
-def _braces(names: Any) -> str:
-    return "{" + ",".join(sorted(names)) + "}"
-
-
-def _short_name(dtype: tf.DType) -> str:
-    """A dtype as TensorFlow's C++ side calls it: `float`, not `float32`."""
-    return _SHORT_NAMES.get(dtype, str(dtype.name))
-
-
-def _op_message(error: tf.errors.OpError) -> str:
-    """The op's own words: without the exporter's stack trace and this process's function name."""
-    text = error.message
-    if "<stack traces unavailable>" in text:
-        text = text.rsplit("<stack traces unavailable>", 1)[1]
-    elif text.startswith("Graph execution error:"):
-        text = text.rsplit("\n\n", 1)[-1]
-    return text.split(" [Op:")[0].strip()
+_METHODS = (PREDICT, CLASSIFY, REGRESS)

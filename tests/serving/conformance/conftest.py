@@ -93,7 +93,8 @@ def asking():
 @pytest.fixture(scope="session")
 def call(server):
     """`call(method, message, answer_class)`: the decoded answer, or (code name, text)."""
-    with grpc.insecure_channel(server.address) as channel:
+    unlimited = [("grpc.max_receive_message_length", -1)]
+    with grpc.insecure_channel(server.address, unlimited) as channel:
 
         def send(method, message, answer, timeout=20.0):
             raw = message if isinstance(message, bytes) else message.SerializeToString()

@@ -1,0 +1,75 @@
+"""How many requests may wait for a thread."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import grpc
+
+
+class RequestQueue(ThreadPoolExecutor):
+    """Threads that answer requests, and a bound on the requests that wait for one.
+
+    The bound is for the caller to keep: what is submitted is run.
+
+    Args:
+        threads: int. Requests that are answered at once.
+        max_waiting: int. Requests that may wait besides.
+        name: str. Of the threads.
+
+    Example:
+    >>> queue = RequestQueue(threads=1, max_waiting=0, name="doctest")
+    >>> started, finish = threading.Event(), threading.Event()
+    >>> running = queue.submit(lambda: (started.set(), finish.wait()))
+    >>> started.wait(), queue.full
+    (True, True)
+    >>> finish.set()
+    >>> _ = running.result()
+    """
+
+    def __init__(self, threads: int, max_waiting: int, name: str) -> None:
+        super().__init__(threads, thread_name_prefix=name)
+        self._limit = threads + max_waiting
+        self._count = 0
+        self._guard = threading.Lock()
+
+    @property
+    def full(self) -> bool:
+        """Whether one more request would be one too many."""
+        return self._count >= self._limit
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future:
+        """Runs a function on one of the threads, when one is free."""
+        with self._guard:
+            self._count += 1
+        try:
+            return super().submit(self._run, fn, args, kwargs)
+        except RuntimeError:  # shut down
+            self._finished()
+            raise
+
+    def _run(self, function: Callable[..., Any], args: tuple, kwargs: dict) -> Any:
+        try:
+            return function(*args, **kwargs)
+        finally:
+            self._finished()
+
+    def _finished(self) -> None:
+        with self._guard:
+            self._count -= 1
+
+
+def refusal() -> grpc.RpcMethodHandler:
+    """The handler of calls that come when the queue is full: UNAVAILABLE, from a thread of its
+    own, so that the answer does not wait for those that are being answered."""
+
+    def refuse(message: bytes, context: grpc.ServicerContext) -> None:
+        context.abort(
+            grpc.StatusCode.UNAVAILABLE, "The queue of requests is full. Try again later."
+        )
+
+    refuse.experimental_thread_pool = ThreadPoolExecutor(1, "refusal")
+    return grpc.unary_unary_rpc_method_handler(refuse)

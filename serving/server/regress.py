@@ -1,0 +1,76 @@
+"""Regression: what a signature must look like, and one value an example out of its output."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from ..errors import invalid_argument
+from .classify import INPUTS
+from .signature import REGRESS, Signature
+from .tensors import shape_text, type_name
+
+OUTPUTS = "outputs"
+
+
+def check_regression(signature: Signature, check_method: bool = False) -> None:
+    """Raises `ServingError` INVALID_ARGUMENT if a signature is no regression.
+
+    Args:
+        signature: the signature.
+        check_method: bool. Whether its method_name must say so, too.
+    """
+    definition = signature.definition
+    if check_method and definition.method_name != REGRESS:
+        raise invalid_argument(
+            f"Expected regression signature method_name to be {REGRESS}. "
+            f"Was: {definition.method_name}"
+        )
+    if len(definition.inputs) != 1:
+        raise invalid_argument("Expected one input Tensor.")
+    if len(definition.outputs) != 1:
+        raise invalid_argument("Expected one output Tensor.")
+    if INPUTS not in definition.inputs:
+        raise invalid_argument(f"No regression inputs found in SignatureDef: {definition}")
+    if OUTPUTS not in definition.outputs:
+        raise invalid_argument(f"No regression outputs found in SignatureDef: {definition}")
+
+
+def fill_regression(result: Any, outputs: Mapping[str, tf.Tensor], count: int) -> None:
+    """Writes a `RegressionResult`: a value an example.
+
+    Args:
+        result: an empty `RegressionResult`.
+        outputs: `outputs` (count,) or (count, 1) float32.
+        count: int. Examples.
+
+    Raises:
+        ServingError: INVALID_ARGUMENT if the output is not so.
+
+    Example:
+    >>> from ..protos import RegressionResponse
+    >>> response = RegressionResponse()
+    >>> fill_regression(response.result, {"outputs": tf.constant([[0.5], [2.0]])}, 2)
+    >>> [item.value for item in response.result.regressions]
+    [0.5, 2.0]
+    """
+    tensor = outputs[OUTPUTS]
+    shape: Any = tensor.shape
+    if len(shape) not in (1, 2) or (len(shape) == 2 and shape[1] != 1):
+        raise invalid_argument(
+            "Expected output Tensor shape to be either [batch_size] or [batch_size, 1] "
+            f"but got {shape_text(shape)}"
+        )
+    if shape[0] != count:
+        raise invalid_argument(
+            f"Input batch size did not match output batch size: {count} vs. {shape[0]}"
+        )
+    if tensor.dtype != tf.float32:
+        raise invalid_argument(
+            f"Expected output Tensor of DT_FLOAT.  Got: {type_name(tensor.dtype)}"
+        )
+    for value in np.asarray(tensor).reshape(-1).tolist():
+        result.regressions.add().value = value

@@ -1,0 +1,73 @@
+"""What a failed run says to a client."""
+
+from __future__ import annotations
+
+import re
+import time
+
+import grpc
+import tensorflow as tf
+
+from ..errors import ServingError
+
+_CODES = {code.value[0]: code for code in grpc.StatusCode}
+# Names of functions of this process, which mean nothing elsewhere.
+_FUNCTION = re.compile(r"\{\{function_node [^}]*\}\} ?")
+# The batcher around a model is not part of it.
+_BATCHER = re.compile(r"\s+\[\[(\{\{node BatchFunction\}\}|BatchFunction|PartitionedCall)\]\]")
+_UNLIKE_SHAPES = re.compile(r"(Dimensions of inputs|Ranks of all input tensors) should match")
+
+
+def check_deadline(deadline: float | None) -> None:
+    """Raises DEADLINE_EXCEEDED if the deadline, by `time.monotonic()`, has passed."""
+    if _has_passed(deadline):
+        raise _deadline_exceeded()
+
+
+def _has_passed(deadline: float | None) -> bool:
+    return deadline is not None and time.monotonic() >= deadline
+
+
+def _deadline_exceeded() -> ServingError:
+    return ServingError(
+        grpc.StatusCode.DEADLINE_EXCEEDED, "The deadline of the request has passed."
+    )
+
+
+def run_error(
+    error: tf.errors.OpError, deadline: float | None = None, hidden: str = ""
+) -> ServingError:
+    """The answer for an op that failed: its code, and its own words.
+
+    Args:
+        error: what TensorFlow raised.
+        deadline: the request's; a run that is stopped after it has exceeded it.
+        hidden: str. The folder of the version, which no client shall see.
+
+    Example:
+    >>> error = tf.errors.InvalidArgumentError(None, None, "{{function_node f}} bad /m/1/x [Op:f]")
+    >>> print(run_error(error, hidden="/m/1"))
+    INVALID_ARGUMENT: bad x
+    """
+    if isinstance(error, tf.errors.CancelledError):
+        if _has_passed(deadline):
+            return _deadline_exceeded()
+        return ServingError(grpc.StatusCode.CANCELLED, "The request was cancelled.")
+    code = _CODES.get(error.error_code, grpc.StatusCode.UNKNOWN)
+    text = error.message
+    if "<stack traces unavailable>" in text:
+        text = text.rsplit("<stack traces unavailable>", 1)[1]
+    elif text.startswith("Graph execution error:"):
+        text = text.rsplit("\n\n", 1)[-1]
+    text = _BATCHER.sub("", _FUNCTION.sub("", text).split(" [Op:")[0]).strip()
+    if hidden:
+        text = text.replace(f"{hidden}/", "").replace(hidden, "")
+    if _UNLIKE_SHAPES.match(text):
+        # Only the batcher's own complaint starts so: an op's starts with the op's name.
+        return ServingError(
+            grpc.StatusCode.FAILED_PRECONDITION,
+            "Tensors with the same name from different tasks have different shapes and padding "
+            "is turned off. Set pad_variable_length_inputs to true, or ensure that all tensors "
+            "with the same name have equal dimensions starting with the first dim.",
+        )
+    return ServingError(code, text)

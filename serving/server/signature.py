@@ -1,0 +1,124 @@
+"""What one signature of a SavedModel takes and gives, and what a request may say of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from ..errors import invalid_argument
+from .tensors import MAX_BYTES, from_proto
+
+PREDICT, CLASSIFY, REGRESS = (
+    f"tensorflow/serving/{method}" for method in ("predict", "classify", "regress")
+)
+_SHORT_NAMES = {tf.float32: "float", tf.float64: "double", tf.float16: "half"}
+
+
+class Signature:
+    """One signature, prepared so that checking a request costs little.
+
+    Args:
+        name: str.
+        definition: the `SignatureDef`.
+
+    Example:
+    >>> from tensorflow.core.protobuf.meta_graph_pb2 import SignatureDef
+    >>> definition = SignatureDef()
+    >>> definition.inputs["x"].dtype = tf.float32.as_datatype_enum
+    >>> definition.outputs["y"].dtype = tf.float32.as_datatype_enum
+    >>> signature = Signature("serving_default", definition)
+    >>> signature.inputs, signature.wanted([])
+    (['x'], ('y',))
+    """
+
+    def __init__(self, name: str, definition: Any) -> None:
+        self.name = name
+        self.definition = definition
+        self.inputs = sorted(definition.inputs)
+        self.dtypes = [tf.as_dtype(definition.inputs[alias].dtype) for alias in self.inputs]
+        self.outputs = tuple(sorted(definition.outputs))
+        self.defaults = definition.defaults
+        self._known = set(self.inputs)
+
+    def read(self, protos: Mapping[str, Any], max_bytes: int = MAX_BYTES) -> list[tf.Tensor]:
+        """The tensors of a request in the order of `inputs`, defaults included.
+
+        Raises:
+            ServingError: INVALID_ARGUMENT for wrong names, values or dtypes.
+        """
+        self._check_names(protos)
+        tensors = []
+        for alias in self.inputs:
+            proto = protos[alias] if alias in protos else self.defaults[alias]
+            try:
+                tensors.append(from_proto(proto, max_bytes))
+            except ValueError as error:
+                raise invalid_argument(f"tensor parsing error: {alias}") from error
+        return tensors
+
+    def ordered(self, tensors: Mapping[str, Any]) -> list[tf.Tensor]:
+        """Arrays or tensors by name in the order of `inputs`, defaults included."""
+        self._check_names(tensors)
+        return [
+            tf.convert_to_tensor(tensors[alias])
+            if alias in tensors
+            else from_proto(self.defaults[alias])
+            for alias in self.inputs
+        ]
+
+    def check_dtypes(self, tensors: Sequence[tf.Tensor]) -> None:
+        """Raises `ServingError` if a tensor is not of its input's dtype: nothing is cast."""
+        for index, (tensor, expected) in enumerate(zip(tensors, self.dtypes, strict=True)):
+            if tensor.dtype != expected:
+                raise invalid_argument(
+                    f"Expects arg[{index}] to be {_short_name(expected)} "
+                    f"but {_short_name(tensor.dtype)} is provided"
+                )
+
+    def wanted(self, output_filter: Iterable[str]) -> tuple[str, ...]:
+        """The outputs that a filter asks for, sorted; all for an empty one.
+
+        Raises:
+            ServingError: INVALID_ARGUMENT for one that is unknown or named twice.
+        """
+        seen: set[str] = set()
+        for alias in output_filter:
+            if alias not in self.definition.outputs:
+                raise invalid_argument(
+                    f"output tensor alias not found in signature: {alias} "
+                    f"Outputs expected to be in the set {_braces(self.outputs)}."
+                )
+            if alias in seen:
+                raise invalid_argument(f"duplicate output tensor alias: {alias}")
+            seen.add(alias)
+        return tuple(sorted(seen)) if seen else self.outputs
+
+    def _check_names(self, sent: Mapping[str, Any]) -> None:
+        known = self._known
+        if len(sent) == len(known) and all(alias in sent for alias in known):
+            return
+        names = set(sent)
+        extra, missing = names - known, known - set(self.defaults) - names
+        if not extra and not missing:
+            return
+        if len(names) == len(known):
+            raise invalid_argument(
+                f"input tensor alias not found in signature: {min(extra)}. "
+                f"Inputs expected to be in the set {_braces(known)}."
+            )
+        raise invalid_argument(
+            f"input size does not match signature: {len(names)}!={len(known)} "
+            f"len({_braces(names)}) != len({_braces(known)}). "
+            f"Sent extra: {_braces(extra)}. Missing but required: {_braces(missing)}."
+        )
+
+
+def _braces(names: Iterable[str]) -> str:
+    return "{" + ",".join(sorted(names)) + "}"
+
+
+def _short_name(dtype: tf.DType) -> str:
+    """A dtype as TensorFlow's C++ side calls it: `float`, not `float32`."""
+    return _SHORT_NAMES.get(dtype, str(dtype.name))
