@@ -11,6 +11,9 @@ import importlib
 _HOMES = {  # public name: the module that it is in
     "Backbone": "backbone",
     "TaskModel": "task",
+    "Bert": "bert.backbone",
+    "BertFeatures": "bert.features",
+    "BertTextClassifier": "bert.text_classifier",
     "Preprocessor": "preprocessor",
     "Preset": "preset",
     "list_presets": "preset",
@@ -18,6 +21,10 @@ _HOMES = {  # public name: the module that it is in
     "CachedElmo": "elmo.token_cache",
     "ElmoLM": "elmo.lm",
     "Tagger": "tagger.model",
+    "GPT2": "gpt2.backbone",
+    "GPT2CausalLM": "gpt2.lm",
+    "Sampling": "generation.sampling",
+    "generate": "generation.generator",
 }
 
 

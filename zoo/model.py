@@ -70,5 +70,4 @@ class ZooModel(keras.Model):
         Raises:
             ValueError: the name is unknown, or the preset holds no model of this class.
         """
-        model = presets.load(presets.preset_folder(preset), cls, overrides)
-        return model
+        return presets.load_preset(preset, cls, overrides)

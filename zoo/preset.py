@@ -36,6 +36,10 @@ class Preset:
         path: folder inside the package, for presets that are shipped.
         url: archive (`.tar.gz`) of the folder, for presets that are downloaded.
         archive_sha256: of that archive.
+        package: folder inside another installed package, which holds a published checkpoint, for
+            presets that come with an extra of this one.
+        reader: `module:function` of the zoo that makes a model of such a folder; it is called with
+            the preset, the wanted class and a dict of overrides.
     """
 
     name: str
@@ -48,6 +52,8 @@ class Preset:
     path: str | None = None
     url: str | None = None
     archive_sha256: str | None = None
+    package: str | None = None
+    reader: str | None = None
 
 
 PRESETS: dict[str, Preset] = {}
@@ -158,6 +164,17 @@ def save(model: keras.Model, directory, dtype: str | None = None, card: str | No
             os.replace(temporary, directory)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def load_preset(name_or_directory, cls: type | None = None, overrides: dict | None = None):
+    """Rebuilds a model from a registered preset or from a folder; see `load`."""
+    if not (Path(name_or_directory) / CONFIG).exists():
+        preset = get_preset(str(name_or_directory))
+        if preset.reader is not None:
+            module, _, function = preset.reader.partition(":")
+            read = getattr(importlib.import_module(f"..{module}", __name__), function)
+            return read(preset, cls, overrides or {})
+    return load(preset_folder(name_or_directory), cls, overrides)
 
 
 def load(directory, cls: type | None = None, overrides: dict | None = None) -> keras.Model:

@@ -1,0 +1,69 @@
+"""Reads BERT's vocabularies, and finds out whether they are cased."""
+
+import json
+from pathlib import Path
+
+from ..text.word_piece import SPECIAL
+
+
+def read_vocabulary(folder):
+    """The vocabulary of a published checkpoint, and whether its text is made lower-case.
+
+    Args:
+        folder: path. With `vocab.txt`, else `tokenizer.json`; `tokenizer_config.json` may say more.
+
+    Returns:
+        (list of str, bool), or (None, None) if there is no vocabulary.
+
+    Raises:
+        ValueError: the tokenizer is not one of BERT's.
+    """
+    folder = Path(folder)
+    options = {}
+    if (folder / "tokenizer_config.json").is_file():
+        options = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+    if (folder / "vocab.txt").is_file():
+        # Not by `splitlines`: there are pieces that are line breaks to Unicode.
+        pieces = (folder / "vocab.txt").read_text(encoding="utf-8").split("\n")
+        pieces = pieces[:-1] if pieces[-1] == "" else pieces
+        pieces = [piece.rstrip("\r") for piece in pieces]
+    elif (folder / "tokenizer.json").is_file():
+        pieces, options = _from_tokenizer(folder / "tokenizer.json", options)
+    else:
+        return None, None
+    lowercase = options.get("do_lower_case")
+    if lowercase is None:
+        # Google's folders do not say: an uncased vocabulary has no capital letters.
+        lowercase = all(piece == piece.lower() for piece in pieces if piece not in SPECIAL)
+    if options.get("strip_accents") not in (None, lowercase) or not options.get(
+        "tokenize_chinese_chars", True
+    ):
+        raise ValueError(
+            "The tokenizer must be BERT's: accents are stripped if and only if letters are made "
+            f"small, and ideographs are words. Received: do_lower_case={lowercase}, "
+            f"strip_accents={options.get('strip_accents')}, "
+            f"tokenize_chinese_chars={options.get('tokenize_chinese_chars')}"
+        )
+    return pieces, lowercase
+
+
+def _from_tokenizer(path, options):
+    """Pieces and options out of the `tokenizers` library's file."""
+    content = json.loads(path.read_text(encoding="utf-8"))
+    model, normalizer = content.get("model") or {}, content.get("normalizer") or {}
+    if model.get("type", "WordPiece") != "WordPiece" or "vocab" not in model:
+        raise ValueError(
+            f"`tokenizer.json` must be of a WordPiece model. Received: {path} of type "
+            f"{model.get('type')!r}"
+        )
+    ids = model["vocab"]
+    pieces = sorted(ids, key=ids.get)
+    if [ids[piece] for piece in pieces] != list(range(len(pieces))):
+        raise ValueError(f"The ids in `tokenizer.json` must be 0, 1, 2 … Received: {path}")
+    options = {
+        "do_lower_case": normalizer.get("lowercase"),
+        "strip_accents": normalizer.get("strip_accents"),
+        "tokenize_chinese_chars": normalizer.get("handle_chinese_chars", True),
+        **options,
+    }
+    return pieces, options
