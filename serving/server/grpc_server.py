@@ -27,6 +27,7 @@ class GrpcServer:
         reloader: takes in the configurations that clients send.
         options: port (0: a free one, with `free_ports`), socket, TLS, services, threads.
         metrics: where to count what happens, or None.
+        access_log: where requests are written, or None.
 
     Raises:
         ValueError: if the options are wrong.
@@ -39,6 +40,7 @@ class GrpcServer:
         reloader: ConfigReloader,
         options: ServerOptions,
         metrics: Any = None,
+        access_log: Any = None,
     ) -> None:
         credentials = server_credentials(options)
         arguments = channel_arguments(options.grpc_channel_arguments)
@@ -58,7 +60,10 @@ class GrpcServer:
         )
         # Services and calls that are not listed answer UNIMPLEMENTED.
         self._server.add_generic_rpc_handlers(
-            (prediction_service(manager, options, metrics), model_service(manager, reloader))
+            (
+                prediction_service(manager, options, metrics, access_log),
+                model_service(manager, reloader),
+            )
         )
         self._health: Health | None = None
         if options.enable_grpc_healthcheck_service:

@@ -107,7 +107,7 @@ class Server:
         try:
             load_models(self.manager)
             self._access_log = AccessLog(options.access_log) if options.access_log else None
-            self._grpc = GrpcServer(self.manager, reloader, options, metrics)
+            self._grpc = GrpcServer(self.manager, reloader, options, metrics, self._access_log)
             self.port = self._grpc.port
             if self.rest_api_port is not None:
                 self._rest = RestServer(
