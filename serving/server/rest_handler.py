@@ -16,6 +16,7 @@ from google.protobuf import json_format
 from ..errors import ServingError, invalid_argument
 from ..protos import GetModelMetadataRequest, GetModelStatusRequest, SignatureDefMap
 from .access_log import AccessLog
+from .cancellation import Cancellation
 from .json_document import parse
 from .manager import ModelManager
 from .metrics import ServerMetrics
@@ -138,32 +139,44 @@ class RestHandler:
         body = await read_body(request, self._time_limit)
         packed = request.headers.get("Content-Encoding", "").lower() == "gzip"
         if self._running >= self._most_running:
-            message = f"{self._options.max_queued_requests} requests wait already"
+            message = "The queue of requests is full. Try again later."
             raise ServingError(grpc.StatusCode.UNAVAILABLE, message)
+        cancellation = Cancellation()
         deadline = time.monotonic() + self._time_limit
-        future = self._pool.submit(self._infer, route, body, packed, deadline)
+        future = self._pool.submit(self._infer, route, body, packed, deadline, cancellation)
         with self._lock:
             self._running += 1
         future.add_done_callback(self._count_down)
-        # Giving up, for lack of time or because the client has left, takes the request out of the
-        # queue; one that runs already stops at its deadline.
-        return await asyncio.wait_for(asyncio.wrap_future(future), self._time_limit)
+        try:
+            return await asyncio.wait_for(asyncio.wrap_future(future), self._time_limit)
+        except (asyncio.TimeoutError, asyncio.CancelledError):
+            # Too late, or the client has left: one that waits has left the queue by now.
+            cancellation.cancel()
+            raise
 
     def _count_down(self, _: Future) -> None:
         with self._lock:  # whichever thread ends the work calls this
             self._running -= 1
 
-    def _infer(self, route: Route, body: bytes, packed: bool, deadline: float) -> bytes:
+    def _infer(
+        self,
+        route: Route,
+        body: bytes,
+        packed: bool,
+        deadline: float,
+        cancellation: Cancellation,
+    ) -> bytes:
         document = parse(unpack(body) if packed else body, self._options.max_json_depth)
         if route.call == "predict":
-            return _encode(predict(self._manager, route, document, self._options, deadline))
+            limit = self._options.max_tensor_bytes
+            return _encode(predict(self._manager, route, document, limit, deadline, cancellation))
         signature = signature_name(document)
         request = read_request(document, route.call, route.spec, signature)
         route.examples = len(document["examples"])
         with self._manager.acquire(route.spec) as servable:
             route.version, route.signature = servable.version, signature or DEFAULT_SIGNATURE
             run = servable.classify if route.call == "classify" else servable.regress
-            return _encode(write_response(run(request, deadline=deadline)))
+            return _encode(write_response(run(request, deadline, cancellation)))
 
     def _status(self, spec: Any) -> dict[str, Any]:
         request = GetModelStatusRequest()

@@ -9,10 +9,10 @@ import numpy as np
 import tensorflow as tf
 
 from ..errors import ServingError, invalid_argument
+from .cancellation import Cancellation
 from .json_document import is_base64, preview
 from .json_tensors import to_array, to_json
 from .manager import ModelManager
-from .options import ServerOptions
 from .rest_routes import Route
 from .servable import DEFAULT_SIGNATURE
 
@@ -21,8 +21,9 @@ def predict(
     manager: ModelManager,
     route: Route,
     document: dict[str, Any],
-    options: ServerOptions,
+    max_tensor_bytes: int,
     deadline: float,
+    cancellation: Cancellation,
 ) -> dict[str, Any]:
     """Answers a request for the version that `route` means, and notes there which one it was.
 
@@ -30,8 +31,9 @@ def predict(
         manager: the models.
         route: the request's path.
         document: dict. The request's body.
-        options: the server's limits.
+        max_tensor_bytes: int. Of each input.
         deadline: float. When to give up, on `time.monotonic`'s clock.
+        cancellation: stops the run.
 
     Returns:
         The answer as an object for `json.dumps`: `predictions` for rows, `outputs` for columns.
@@ -58,11 +60,11 @@ def predict(
             else from_columns(document["inputs"], dtypes)
         )
         for alias, array in arrays.items():
-            _check_size(alias, array, options.max_tensor_bytes)
+            _check_size(alias, array, max_tensor_bytes)
         batched = [array for array in arrays.values() if array.ndim]
         route.examples = len(batched[0]) if batched else 1
         tensors = {alias: tf.constant(array, dtypes[alias]) for alias, array in arrays.items()}
-        outputs = servable.run(signature, tensors)
+        outputs = servable.run(signature, tensors, deadline, cancellation)
         outputs = {alias: outputs[alias].numpy() for alias in sorted(outputs)}
     if rows:
         return {"predictions": to_rows(outputs)}

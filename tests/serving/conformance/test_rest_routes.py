@@ -3,6 +3,7 @@
 import gzip
 import http.client
 import json
+import time
 
 import grpc
 import pytest
@@ -225,6 +226,12 @@ def test_the_time_limit_is_504_and_stops_the_work(flagged, asking):
         flagged.rest_api_port, "POST", "/v1/models/failing:predict", body
     )
     assert (status, reply) == (504, {"error": "Timed out after 0.5 s"})
+    (version,) = flagged.manager.models["failing"].available()
+    for _ in range(100):
+        if not version.users:
+            return
+        time.sleep(0.05)
+    raise AssertionError("the work goes on")
 
 
 def test_an_op_that_fails_tells_its_message_and_nothing_of_the_server(rest, models):
