@@ -84,16 +84,9 @@ def recipes(pattern: str) -> None:
 @click.argument("directory", metavar="DIR", type=_path)
 def export(run_directory: Path, directory: Path) -> None:
     """Export the model of a trained run. RUN's model becomes the next version in DIR."""
-    from ..recipes.config import read_config
-    from ..recipes.experiments import get
-    from ..recipes.run import build_trainer
-    from ..serving import export as export_model
+    from ..recipes.run import export_run
 
-    path = run_directory / "config.json"
-    name = json.loads(path.read_text(encoding="utf-8"))["name"]
-    trainer = build_trainer(read_config(path, get(name)), run_directory)
-    trainer.load_best()
-    click.echo(export_model(trainer.task.export_model(trainer.model), directory))
+    click.echo(export_run(run_directory, directory))
 
 
 @cli.command(examples=("polysemy demo", "polysemy demo --out /tmp/demo"))

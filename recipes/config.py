@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .overrides import convert, nearest, set_leaf
+from .replacing import replacing
 
 if TYPE_CHECKING:
     from .tasks.task import Task
@@ -241,9 +242,8 @@ def from_dict(values: Mapping[str, Any], like: T) -> T:
 def write_config(experiment: Experiment, path: str | Path) -> None:
     """Writes the tree as JSON."""
     text = json.dumps(to_dict(experiment), indent=2, ensure_ascii=False)
-    beside = Path(path).with_name(Path(path).name + ".partial")
-    beside.write_text(text + "\n", encoding="utf-8")
-    beside.replace(path)
+    with replacing(path) as file:
+        file.write(text + "\n")
 
 
 def read_config(path: str | Path, like: Experiment) -> Experiment:

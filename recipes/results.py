@@ -8,6 +8,8 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+from .replacing import replacing
+
 COLUMNS: tuple[str, ...] = (
     "experiment",
     "variant",
@@ -58,13 +60,11 @@ def append_rows(path: str | Path, rows: Sequence[dict[str, str]]) -> None:
 
     new = {identity(row) for row in rows}
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    with open(partial, "w", newline="", encoding="utf-8") as file:
+    with replacing(path, newline="") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()
         writer.writerows([row for row in kept if identity(row) not in new])
         writer.writerows(rows)
-    partial.replace(path)
 
 
 def commit() -> str:

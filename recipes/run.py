@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,9 @@ import keras
 import tensorflow as tf
 
 from ..zoo.model import ZooModel
-from .config import Experiment, to_dict, write_config
+from .config import Experiment, read_config, to_dict, write_config
 from .overrides import nearest
+from .replacing import replacing
 from .results import append_rows, commit, mean_and_sd
 from .strategy import build_strategy, describe_hardware, is_chief
 from .tasks.task import Task
@@ -171,9 +173,7 @@ def _run(
     if all(is_done[step] for step in steps):
         say(f"already done: nothing to {' or '.join(steps)} in {directory}")
         return result
-    policy = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(run.trainer.mixed_precision)
-    try:
+    with _precision(run):
         trainer = build_trainer(run, directory, strategy)
         for step in STEPS:
             if step not in steps:
@@ -198,21 +198,53 @@ def _run(
                 result["headline"] = f"{splits[-1]}_{trainer.task.monitor[0]}"
                 result["details"] = trainer.task.details(trainer.model)
             elif step == "export" and not exported and chief:
-                from ..serving import export  # not above: training needs no serving
-
-                trainer.load_best()
-                model = trainer.task.export_model(trainer.model)
-                result["export"] = str(export(model, directory / "export"))
-                kept = trainer.task.preset_model(trainer.model)
-                if isinstance(kept, ZooModel):
-                    kept.save_to_preset(directory / "preset")
+                result["export"] = _export(trainer, directory / "export")
             if chief:
-                beside = path.with_name("result.json.partial")
-                beside.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-                beside.replace(path)
+                with replacing(path) as file:
+                    file.write(json.dumps(result, indent=2) + "\n")
+    return result
+
+
+def export_run(directory: str | Path, to: str | Path) -> str:
+    """Exports the best weights of a trained run as the next version in `to`, and as the run's
+    preset folder.
+
+    Args:
+        directory: folder of the run, with its `config.json`.
+        to: folder of the model.
+
+    Returns:
+        The path of the version.
+    """
+    from .experiments import get  # not above: experiments import tasks, which import this package
+
+    path = Path(directory) / "config.json"
+    name = json.loads(path.read_text(encoding="utf-8"))["name"]
+    run = read_config(path, get(name))
+    with _precision(run):
+        return _export(build_trainer(run, directory), Path(to))
+
+
+def _export(trainer: Trainer, to: Path) -> str:
+    from ..serving import export  # not above: training needs no serving
+
+    trainer.load_best()
+    path = str(export(trainer.task.export_model(trainer.model), to))
+    kept = trainer.task.preset_model(trainer.model)
+    if isinstance(kept, ZooModel):
+        kept.save_to_preset(trainer.directory / "preset")
+    return path
+
+
+@contextmanager
+def _precision(run: Experiment) -> Iterator[None]:
+    """Within the block layers are made with the run's dtype policy."""
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(run.trainer.mixed_precision)
+    try:
+        yield
     finally:
         keras.config.set_dtype_policy(policy)
-    return result
 
 
 def _say_nothing(text: str) -> None:

@@ -71,7 +71,7 @@ def test_without_arguments_the_help_is_shown(capsys):
         (["serv", "x"], "Unknown command `serv`; did you mean `serve`?"),
         (["qqq"], "Unknown command `qqq`; see `polysemy --help`."),
         (["convert", "elm"], "Unknown command `elm`; did you mean `elmo`?"),
-        (["serve", "x", "--prt", "1"], "No such option '--prt'. Did you mean '--port'?"),
+        (["demo", "--ot", "x"], "No such option '--ot'. Did you mean '--out'?"),
         (["run", "toy", "trian"], "'trian' is not one of 'train', 'evaluate', 'export'."),
         (["run"], "Missing argument 'NAME'."),
         (["run", "no_such_experiment", "train"], "Received: experiment='no_such_experiment'."),
@@ -229,35 +229,31 @@ def test_predict_says_that_nobody_listens(capsys):
     assert err.startswith("Error: localhost:1: UNAVAILABLE: ") and err.count("\n") == 1
 
 
-def test_serve_passes_on_what_it_parsed(monkeypatch):
+def test_serve_passes_on_what_it_parsed(monkeypatch, caplog, capsys):
     calls = []
-    monkeypatch.setattr("polysemy.serving.server.serve_forever", lambda *given: calls.append(given))
-    assert cli.main(["serve", "models", "--port", "0", "--model_name", "ner"]) == 0
-    assert cli.main(["serve", "--model_base_path", "m"]) == 0
-    assert calls == [
-        (Path("models"), 0, 8501, "ner", None, "polysemy"),
-        (None, 8500, 8501, None, Path("m"), "polysemy"),
-    ]
+    monkeypatch.setattr(
+        "polysemy.serving.server.serve_forever", lambda **given: calls.append(given)
+    )
+    assert cli.main(["serve", "models", "--port", "0", "--model_name=ner", "--prt=1"]) == 0
+    assert cli.main(["serve", "--model_base_path=/m", "--enable_batching"]) == 0
+    assert [call["engine"] for call in calls] == ["polysemy", "polysemy"]
+    first, second = (call["options"] for call in calls)
+    assert (first.directory, first.port, first.rest_api_port) == ("models", 0, 8501)
+    assert first.model_name == "ner" and first.free_ports
+    assert (second.model_base_path, second.port, second.rest_api_port) == ("/m", 8500, 0)
+    assert second.model_name == "default" and second.enable_batching and not second.free_ports
+    assert "unknown argument, ignored: --prt=1; did you mean --port?" in caplog.text
+    assert cli.main(["serve", "--version"]) == 0 and len(calls) == 2
+    assert capsys.readouterr().out.startswith("TensorFlow ModelServer: 2.")
 
 
-def test_export_takes_the_best_weights_of_the_run(toy, monkeypatch, tmp_path, capsys):
-    from polysemy.recipes.config import write_config
+def test_help_of_serve_lists_the_flags(capsys):
+    assert cli.main(["serve", "--help"]) == 0
+    shown = capsys.readouterr().out
+    assert "--model_config_file_poll_wait_seconds=0" in shown and "--access_log=" in shown
 
-    done = []
 
-    class Trainer:
-        model = "model"
-        task = type("Task", (), {"export_model": staticmethod(lambda model: f"served {model}")})
-
-        def __init__(self, run, directory):
-            assert (run, directory) == (TOY, tmp_path)
-
-        def load_best(self):
-            done.append("best")
-
-    monkeypatch.setattr("polysemy.recipes.run.build_trainer", Trainer)
-    monkeypatch.setattr("polysemy.serving.export", lambda model, to: done.append(model) or to / "1")
-    write_config(TOY, tmp_path / "config.json")
-    assert cli.main(["export", str(tmp_path), "there"]) == 0
-    assert done == ["best", "served model"]
-    assert capsys.readouterr().out == f"{Path('there', '1')}\n"
+def test_export_passes_on_what_it_parsed(monkeypatch, capsys):
+    monkeypatch.setattr("polysemy.recipes.run.export_run", lambda run, to: to / run.name / "1")
+    assert cli.main(["export", "runs/toy", "there"]) == 0
+    assert capsys.readouterr().out == f"{Path('there', 'toy', '1')}\n"

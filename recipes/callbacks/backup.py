@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
+from ..replacing import replacing
 from ..state import TrainingState
 
 FILE = "state.npz"
@@ -60,12 +60,8 @@ class Backup:
             return
         arrays["state"] = np.array(json.dumps({**dataclasses.asdict(state), "variables": names}))
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        partial = self.path.with_name(self.path.name + ".partial")
-        with open(partial, "wb") as file:
+        with replacing(self.path, "wb") as file:
             np.savez(file, **arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, self.path)
 
     def read_state(self) -> TrainingState | None:
         """Returns the saved state alone, or None where nothing is saved."""

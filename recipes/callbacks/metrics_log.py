@@ -8,6 +8,8 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from ..replacing import replacing
+
 
 class MetricsLog:
     """Writes one row an epoch to `metrics.csv`, and the same numbers as TensorBoard scalars.
@@ -60,9 +62,7 @@ class MetricsLog:
     def _write(self, rows: list[dict[str, str]]) -> None:
         """Writes the whole file: it has one row an epoch, and each writing keeps it readable."""
         columns = list(dict.fromkeys(key for row in rows for key in row))
-        partial = self.path.with_name("metrics.csv.partial")
-        with open(partial, "w", newline="", encoding="utf-8") as file:
+        with replacing(self.path, newline="") as file:
             writer = csv.DictWriter(file, columns, restval="")
             writer.writeheader()
             writer.writerows(rows)
-        partial.replace(self.path)

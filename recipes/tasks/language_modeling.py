@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,7 +12,6 @@ import tensorflow as tf
 
 from ...zoo.elmo.backbone import Elmo
 from ...zoo.elmo.lm import BEGIN, END, UNKNOWN, ElmoLM
-from ...zoo.elmo.lm_preprocessor import ElmoLMPreprocessor
 from ..config import Experiment, TaskConfig
 from ..data import corpora
 from ..data.packed import packed
@@ -65,8 +63,7 @@ class LanguageModelingTask(Task):
     def setup(self, data_root: Path) -> None:
         self.root = data_root
         if self.config.preset is not None:
-            self.vocabulary = ElmoLM.from_preset(self.config.preset).vocabulary
-            return
+            return  # the vocabulary comes with the model
         counts = Counter(word for s in self._sentences("train") for word in s["tokens"])
         known = {BEGIN, END, UNKNOWN}
         words = [w for w, n in counts.items() if n >= self.config.min_count and w not in known]
@@ -89,9 +86,12 @@ class LanguageModelingTask(Task):
             "state_batch_size": config.batch_size,
         }
         if config.preset is not None:
-            return ElmoLM.from_preset(config.preset, backbone=body, **head)
-        backbone = Elmo.from_size(config.size, **body, **dict(config.model))
-        return ElmoLM(backbone, self.vocabulary, **head)
+            model = ElmoLM.from_preset(config.preset, backbone=body, **head)
+        else:
+            backbone = Elmo.from_size(config.size, **body, **dict(config.model))
+            model = ElmoLM(backbone, self.vocabulary, **head)
+        self._preprocessor = model.preprocessor
+        return model
 
     def train_dataset(self, pass_seed: int) -> tf.data.Dataset:
         return self._batches("train", seed=pass_seed)
@@ -143,12 +143,8 @@ class LanguageModelingTask(Task):
             self.config.unroll_steps,
             seed=seed,
         )
-        preprocessor = self._preprocessor  # made here: its table must not belong to the map's graph
+        preprocessor = self._preprocessor
         return rows.map(lambda row: preprocessor.both(**row)).prefetch(4)
-
-    @functools.cached_property
-    def _preprocessor(self) -> ElmoLMPreprocessor:
-        return ElmoLMPreprocessor(self.vocabulary)
 
     def _sentences(self, split: str):
         for sentence in corpora.sentences(self.config.corpus, self.root, split):

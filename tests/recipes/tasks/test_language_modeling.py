@@ -67,6 +67,7 @@ def test_perplexity_is_that_of_every_token(run, trained, tiny):
     task.setup(folder)
     states = {"stateful": True, "state_batch_size": task.config.batch_size}
     model = ElmoLM.from_preset(folder / "preset", backbone=states)
+    task._preprocessor = model.preprocessor
     collected = {"forward": [], "backward": []}
     for batch in task._batches("test"):
         outputs = model(batch)
@@ -128,9 +129,8 @@ def test_fine_tuning_starts_from_the_preset(experiment, run, trained, tmp_path):
     trainer = build_trainer(
         dataclasses.replace(experiment, task=task).run("default", 1, ["trainer.steps=1"]), tmp_path
     )
-    tuned: Any = trainer.task
-    assert tuned.vocabulary == trained.vocabulary
     model = trainer.model
+    assert model.vocabulary == trained.vocabulary
     assert model.backbone.state_batch_size == 2
     values = {w.path: w.numpy() for w in trained.weights if "seed" not in w.path}
     transient = {id(v) for v in model.transient_variables}

@@ -82,7 +82,9 @@ class StatelessLanguageModeling(LanguageModeling):
 
 class StatelessTask(LanguageModelingTask):
     def build_model(self) -> ElmoLM:
-        return ElmoLM(Elmo(**ELMO), self.vocabulary)
+        model = ElmoLM(Elmo(**ELMO), self.vocabulary)
+        self._preprocessor = model.preprocessor
+        return model
 
 
 def _language_modeling(config) -> Experiment:
