@@ -67,7 +67,7 @@ class BatchedRunner:
         rows = set()
         for tensor in inputs:
             shape: Any = tensor.shape
-            if not shape:
+            if not shape.rank:
                 raise invalid_argument(
                     "Batching Run() input tensors must have at least one dimension"
                 )

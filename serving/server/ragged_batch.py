@@ -64,7 +64,9 @@ def decode(parts: list[tf.Tensor]) -> tf.Tensor:
     places = offset[:, None] // tf.gather(strides, row) % tf.gather(shapes, row)
     wide = tf.math.cumprod(largest, exclusive=True, reverse=True)
     target = row * room + tf.reduce_sum(places * wide, 1)
-    filled = tf.tensor_scatter_nd_update(tf.repeat(padding, room), target[:, None], values)
+    # Gathering knows every dtype, which repeating does not.
+    filled = tf.gather(padding, tf.repeat(tf.range(count), room))
+    filled = tf.tensor_scatter_nd_update(filled, target[:, None], values)
     return tf.reshape(filled, tf.concat([count[None], largest], 0))
 
 
