@@ -1,10 +1,10 @@
 import keras
 from keras import ops
 
-from ...layers.masks import padding_attention_mask
 from ...layers.token_segment_position_embedding import TokenSegmentPositionEmbedding
 from ...layers.transformer_block import TransformerBlock
 from ..backbone import Backbone
+from .attention_mask import AttentionMask
 from .pooler import Pooler
 from .sizes import BERT_SIZES
 
@@ -44,6 +44,8 @@ class Bert(Backbone):
         lowercase: bool. True for uncased vocabularies.
         sequence_length: int or None. See `BertPreprocessor`.
         return_attention: bool.
+        causal: bool. Each position sees only itself and what is before it: the left-to-right model
+            that the paper's ablation compares with.
 
     Example:
     >>> bert = Bert(vocabulary_size=30, num_layers=2, num_heads=2, hidden_dim=8)
@@ -75,6 +77,7 @@ class Bert(Backbone):
         lowercase=True,
         sequence_length=None,
         return_attention=False,
+        causal=False,
         dtype=None,
         name="bert",
         **kwargs,
@@ -132,7 +135,7 @@ class Bert(Backbone):
             )
         }
         mask = inputs["padding_mask"]
-        attention_mask = padding_attention_mask(mask)
+        attention_mask = AttentionMask(causal, name="attention_mask")(mask)
         x = embeddings(inputs["token_ids"], inputs["segment_ids"])
         layers, attention = [x], []
         for block in blocks:
@@ -165,6 +168,7 @@ class Bert(Backbone):
         self.lowercase = lowercase
         self.sequence_length = sequence_length
         self.return_attention = return_attention
+        self.causal = causal
         self.embeddings = embeddings
         self.blocks = blocks
         self.pooler = pooler
@@ -208,6 +212,10 @@ class Bert(Backbone):
 
         return load_checkpoint(cls, path, allow_pickle, overrides)
 
+    def unused_weights(self, output):
+        """The weights that one of the outputs does not depend on."""
+        return [] if self.pooler is None or output == "pooled_output" else self.pooler.weights
+
     def save_as_huggingface(self, directory):
         """Writes a folder that `transformers.BertModel.from_pretrained` reads.
 
@@ -232,7 +240,7 @@ class Bert(Backbone):
             *("vocabulary", "vocabulary_size", "num_layers", "num_heads", "hidden_dim"),
             *("intermediate_dim", "max_length", "num_segments", "activation", "dropout"),
             *("attention_dropout", "layer_norm_epsilon", "pooling", "lowercase"),
-            *("sequence_length", "return_attention"),
+            *("sequence_length", "return_attention", "causal"),
         )
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 

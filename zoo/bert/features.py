@@ -88,6 +88,15 @@ class BertFeatures(Backbone):
     def splits_words(self):
         return self.backbone.splits_words
 
+    def unused_weights(self, output):
+        """The weights that no output depends on: of higher layers, and of the pooler."""
+        number = self.backbone.output["layer_outputs"].shape[1]
+        highest = max(layer % number for layer in self.layers_chosen)
+        above = getattr(self.backbone, "blocks", [])[highest:]
+        find = getattr(self.backbone, "unused_weights", None)
+        unused = [] if find is None else find("layer_outputs")
+        return [*unused, *(weight for block in above for weight in block.weights)]
+
     def make_preprocessor(self):
         return self.backbone.preprocessor
 

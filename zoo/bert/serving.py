@@ -34,3 +34,52 @@ def pair_signature(model):
 def _call(model, inputs):
     # Keras's layers are written for tracing without AutoGraph.
     return tf.autograph.experimental.do_not_convert(model)(inputs, training=False)
+
+
+def guesses(model, outputs, inputs, top_k):
+    """The likeliest pieces at each masked position: see `BertMaskedLM.serving_outputs`.
+
+    Args:
+        model: with a preprocessor. outputs: its `logits` (B, P, V). inputs: `token_ids` and
+            `mask_positions`. top_k: int or scalar tensor; at most V.
+    """
+    pieces = model.preprocessor.word_piece.vocabulary
+    # Token vectors beyond the vocabulary stand for nothing.
+    logits = outputs["logits"][..., : len(pieces)]
+    probabilities, ids = tf.math.top_k(tf.nn.softmax(logits), tf.minimum(top_k, len(pieces)))
+    at = tf.gather(inputs["token_ids"], inputs["mask_positions"], batch_dims=1)
+    masked = tf.equal(at, model.preprocessor.special_tokens()["mask_id"])[..., None]
+    return {
+        "tokens": tf.where(masked, pieces.words_of(ids), ""),
+        "probabilities": tf.where(masked, probabilities, 0.0),
+    }
+
+
+def fill_mask_signature(model):
+    """The signature `fill_mask` of a model whose preprocessor finds "[MASK]"; none without one."""
+    if model.preprocessor is None:
+        return {}
+
+    def fill_mask(sentences, top_k):
+        inputs = model.preprocessor(sentences)
+        return guesses(model, _call(model, inputs), inputs, tf.maximum(top_k, 1))
+
+    inputs = {
+        "sentences": tf.TensorSpec([None], tf.string, name="sentences"),
+        "top_k": tf.TensorSpec([], tf.int32, name="top_k"),
+    }
+    return {"fill_mask": {"inputs": inputs, "function": fill_mask}}
+
+
+def word_tags(tags, outputs, inputs):
+    """The words and their tags: see `BertTagger.serving_outputs`."""
+    mask, tokens = inputs["word_mask"], inputs["tokens"]
+    # The export makes the tokens as wide as the pieces.
+    width = tf.shape(mask)[1]
+    tokens = tf.pad(tokens[:, :width], [[0, 0], [0, tf.maximum(width - tf.shape(tokens)[1], 0)]])
+    best = tf.gather(outputs["probabilities"], outputs["tag_ids"], batch_dims=2)
+    return {
+        "tokens": tokens,
+        "tags": tf.where(mask, tf.gather(tf.constant(tags), outputs["tag_ids"]), ""),
+        "probabilities": tf.where(mask, best, 0.0),
+    }

@@ -7,6 +7,8 @@ class BertTask(TaskModel):
     A subclass names the layers of its head and their parts in published checkpoints.
     """
 
+    #: The backbone's output that the head reads; weights that are of others only are not trained.
+    uses = "sequence_output"
     #: The class of `transformers` that has the same weights.
     huggingface_class = "BertModel"
     #: Its head's tensors; see `weights.Part`.
@@ -16,6 +18,17 @@ class BertTask(TaskModel):
     def head_layers(self):
         """The layers whose weights `head_parts` are."""
         return ()
+
+    @property
+    def trainable_weights(self):
+        # A weight that no loss reaches has no gradient, of which Keras warns.
+        find = getattr(self.backbone, "unused_weights", None)
+        unused = {id(weight) for weight in (() if find is None else find(self.uses))}
+        return [weight for weight in super().trainable_weights if id(weight) not in unused]
+
+    @property
+    def trainable_variables(self):
+        return self.trainable_weights
 
     def make_preprocessor(self):
         return None if self.backbone is None else self.backbone.preprocessor

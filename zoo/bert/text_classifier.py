@@ -38,6 +38,7 @@ class BertTextClassifier(BertTask):
     Reference: [Devlin et al., 2018](https://arxiv.org/abs/1810.04805), section 4.1.
     """
 
+    uses = "pooled_output"
     huggingface_class = "BertForSequenceClassification"
     head_parts = CLASSIFIER_PARTS
 

@@ -1,0 +1,176 @@
+from typing import Any
+
+import keras
+from keras import ops
+
+from ...layers.crf import CRF
+from ...layers.crf_constraints import crf_constraints
+from ...layers.gather_words import GatherWords
+from .backbone import initializer
+from .task import BertTask, check_labels, label_config, labels_from
+from .weights import CLASSIFIER_PARTS
+
+
+@keras.saving.register_keras_serializable(package="polysemy")
+class BertTagger(BertTask):
+    """Gives each word a tag by its first piece: BERT, a linear layer, softmax or CRF.
+
+    The paper has no CRF. `Tagger` puts biLSTMs upon the encoder instead, as in its feature-based
+    use. Targets are tag ids (B, W); whatever stands at padding counts nothing.
+
+    Shapes: B batch, L positions, W words, T tags.
+
+    Inputs (dict), as `model.preprocessor.tokens(words)` makes them: those of the backbone, and
+        word_positions: (B, W) int32. Where each word's first piece stands.
+        word_mask: (B, W) bool. True at words; False at padding, and where words were cut off
+            because the text is too long.
+
+    Outputs (dict):
+        logits: (B, W, T) float32. With a CRF, the scores before transitions.
+        tag_ids: (B, W) int32. The best tags; with a CRF the best allowed path.
+        probabilities: (B, W, T) float32. Softmax, or the CRF's marginals.
+
+    Args:
+        backbone: `Bert`, or any backbone that splits words.
+        tags: list of str, distinct.
+        head: "softmax" or "crf".
+        scheme: "BIO", "BIOES" or None. Tag scheme whose rules the CRF keeps; None without a CRF.
+        dropout: float.
+
+    Example:
+    >>> from polysemy.zoo import Bert
+    >>> words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "jordan", "sleep", "##s"]
+    >>> bert = Bert(words, num_layers=1, num_heads=2, hidden_dim=8)
+    >>> tagger = BertTagger(bert, tags=["O", "B-PER", "I-PER"])
+    >>> tagger(tagger.preprocessor(["Jordan sleeps"]))["tag_ids"].shape
+    TensorShape([1, 2])
+
+    Reference: [Devlin et al., 2018](https://arxiv.org/abs/1810.04805), section 5.3.
+    """
+
+    huggingface_class = "BertForTokenClassification"
+    head_parts = CLASSIFIER_PARTS
+
+    def __init__(
+        self,
+        backbone,
+        tags,
+        head="softmax",
+        scheme=None,
+        dropout=0.1,
+        dtype=None,
+        name="bert_tagger",
+        **kwargs,
+    ):
+        if head not in ("softmax", "crf"):
+            raise ValueError(f'`head` must be "softmax" or "crf". Received: head={head!r}')
+        if scheme is not None and head != "crf":
+            raise ValueError(
+                "`scheme` must be None without a CRF, which alone keeps its rules. "
+                f"Received: head={head!r}, scheme={scheme!r}"
+            )
+        if not backbone.splits_words:
+            raise ValueError(
+                "`backbone` must be one that splits words; `Tagger` takes any. Received: "
+                f"{type(backbone).__name__}"
+            )
+        tags = check_labels(tags)
+        # === Layers ===
+        gather = GatherWords(dtype=dtype, name="gather_words")
+        drop = keras.layers.Dropout(dropout, dtype=dtype, name="dropout")
+        scores = keras.layers.Dense(
+            len(tags), kernel_initializer=initializer(), dtype="float32", name="scores"
+        )
+        crf = None
+        if head == "crf":
+            constraints = crf_constraints(tags, scheme)
+            crf = CRF(len(tags), constraints=constraints, dtype="float32", name="crf")
+
+        # === Functional graph ===
+        inputs = {
+            name: keras.Input(x.shape[1:], dtype=x.dtype, name=name)
+            for name, x in backbone.input.items()
+        }
+        encoded = backbone(dict(inputs))["sequence_output"]
+        inputs["word_positions"] = keras.Input((None,), dtype="int32", name="word_positions")
+        mask = inputs["word_mask"] = keras.Input((None,), dtype="bool", name="word_mask")
+        logits = scores(drop(gather(encoded, inputs["word_positions"])))
+        if crf is None:
+            probabilities = ops.softmax(logits)
+            tag_ids = ops.cast(ops.argmax(logits, axis=-1), "int32")
+        else:
+            decoded = crf(logits, padding_mask=mask)
+            probabilities, tag_ids = decoded["probabilities"], decoded["tag_ids"]
+        outputs = {"logits": logits, "tag_ids": tag_ids, "probabilities": probabilities}
+        super().__init__(
+            backbone=backbone, inputs=inputs, outputs=outputs, dtype=dtype, name=name, **kwargs
+        )
+
+        # === Config ===
+        self.tags = tags
+        self.head = head
+        self.scheme = scheme
+        self.dropout = dropout
+        self.scores = scores
+        self.crf = crf
+
+    @property
+    def head_layers(self):
+        return (self.scores,) if self.crf is None else (self.scores, self.crf)
+
+    def make_preprocessor(self):
+        if self.backbone is None or self.backbone.preprocessor is None:
+            return None
+        from .tagger_preprocessor import BertTaggerPreprocessor
+
+        return BertTaggerPreprocessor(self.backbone.preprocessor)
+
+    def compute_loss(
+        self, x: Any = None, y=None, y_pred: Any = None, sample_weight=None, training=True
+    ):
+        """The mean over words of the cross-entropy with tag ids `y` (B, W), or with a CRF the mean
+        over sentences of the negative log-likelihood.
+        """
+        mask = x["word_mask"]
+        y = ops.where(mask, ops.cast(y, "int32"), 0)
+        if self.crf is not None:
+            likelihood = self.crf.log_likelihood(y_pred["logits"], y, padding_mask=mask)
+            loss = -ops.mean(likelihood)
+        else:
+            weights = ops.cast(mask, "float32")
+            each = ops.sparse_categorical_crossentropy(y, y_pred["logits"], from_logits=True)
+            loss = ops.sum(each * weights) / ops.maximum(ops.sum(weights), 1.0)
+        # Keras's own step sums the replicas' losses; this hook divides by their number.
+        return self._aggregate_additional_loss(sum(self.losses, start=loss))
+
+    def serving_outputs(self, outputs, inputs):
+        """`tokens` and `tags` (B, W) string, "" at padding; the tags' `probabilities` (B, W)."""
+        from .serving import word_tags
+
+        return word_tags(self.tags, outputs, inputs)
+
+    @classmethod
+    def arguments_from(cls, checkpoint):
+        tags = labels_from(checkpoint.config)
+        return {} if tags is None else {"tags": tags}
+
+    @classmethod
+    def from_checkpoint(cls, path, allow_pickle=False, backbone=None, **arguments):
+        if arguments.get("head", "softmax") != "softmax":
+            raise ValueError(
+                '`head` must be "softmax": no published checkpoint has a CRF. Received: '
+                f"head={arguments['head']!r}"
+            )
+        return super().from_checkpoint(path, allow_pickle, backbone, **arguments)
+
+    def huggingface_config(self):
+        return label_config(self.tags)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "tags": self.tags,
+            "head": self.head,
+            "scheme": self.scheme,
+            "dropout": self.dropout,
+        }
