@@ -3,27 +3,39 @@
 from __future__ import annotations
 
 import json
+import runpy
 from pathlib import Path
 from typing import Any
 
 import click
 
-from .base import cli
+from .base import Command, cli
 
 _path = click.Path(path_type=Path)
 
 
+class _ServeCommand(Command):
+    """Takes the server's flags, which it does not know, and lists them in its help."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        super().format_options(ctx, formatter)
+        # By its path: its package would bring TensorFlow, for which help does not wait.
+        options = Path(__file__).parents[1] / "serving" / "server" / "options.py"
+        for group, rows in runpy.run_path(str(options), run_name="options")["flag_help"]():
+            with formatter.section(f"Flags, {group}"):
+                formatter.write_dl(rows, col_max=40)
+
+
 @cli.command(
+    cls=_ServeCommand,
+    context_settings={"ignore_unknown_options": True},
     examples=(
         "polysemy serve /models/ner --port 8500",
+        "polysemy serve --model_config_file=models.config --rest_api_port=8501 --enable_batching",
         "polysemy serve /models/ner --engine tensorflow_model_server",
-    )
+    ),
 )
-@click.argument("directory", metavar="[DIR]", required=False, type=_path)
-@click.option("--port", default=8500, show_default=True, help="Of gRPC; 0: a free one.")
-@click.option("--rest_api_port", default=8501, show_default=True, help="Of REST; 0: a free one.")
-@click.option("--model_name", help="Name that clients ask for. [the name of DIR]")
-@click.option("--model_base_path", type=_path, help="DIR, as TensorFlow Serving calls it.")
+@click.argument("arguments", metavar="[DIR] [--FLAG=VALUE]...", nargs=-1, type=click.UNPROCESSED)
 @click.option(
     "--engine",
     type=click.Choice(["polysemy", "tensorflow_model_server"]),
@@ -31,14 +43,20 @@ _path = click.Path(path_type=Path)
     show_default=True,
     help="The server: Polysemy's own, or TensorFlow Serving's if it is installed.",
 )
-def serve(directory, port, rest_api_port, model_name, model_base_path, engine) -> None:
-    """Serve exported models. DIR's newest version, over gRPC and REST, until Ctrl-C.
+def serve(arguments: tuple[str, ...], engine: str) -> None:
+    """Serve exported models. Over gRPC and REST, until Ctrl-C.
 
-    DIR holds one model's versions, or one folder for each model.
+    DIR holds one model's versions, or one folder for each model. Without DIR the flags say what is
+    served, as TensorFlow Serving's do: by --model_base_path, or by --model_config_file.
     """
     from ..serving.server import serve_forever
+    from ..serving.server.flags import parse_flags, version_text
 
-    serve_forever(directory, port, rest_api_port, model_name, model_base_path, engine)
+    options = parse_flags(arguments)
+    if options.version:
+        click.echo(version_text())
+        return
+    serve_forever(options=options, engine=engine)
 
 
 @cli.command(examples=('polysemy predict localhost:8500 ner "Ada lives in London ."',))

@@ -5,9 +5,10 @@ from __future__ import annotations
 import difflib
 import logging
 from collections.abc import Sequence
-from dataclasses import MISSING, Field, fields
+from dataclasses import Field, fields
 from typing import Any
 
+from ... import __version__
 from .options import ServerOptions
 
 LOGGER = logging.getLogger(__name__)
@@ -15,25 +16,38 @@ _FLAGS: dict[str, Field] = {flag.name: flag for flag in fields(ServerOptions)}
 _TRUTH = {"true": True, "1": True, "false": False, "0": False}
 
 
-def parse_flags(arguments: Sequence[str], **defaults: Any) -> ServerOptions:
+# With a directory of models, as somebody types it who wants to look at them: REST is on, a port
+# of 0 is a free one, and what cannot be loaded is told at once.
+_WITH_DIRECTORY = {
+    "rest_api_port": 8501,
+    "free_ports": True,
+    "model_name": "",
+    "max_num_load_retries": 0,
+}
+
+
+def parse_flags(arguments: Sequence[str]) -> ServerOptions:
     """Reads `--name=value`; `--name value` is understood, too, and a boolean may stand bare.
 
     An unknown flag is reported and ignored, as TensorFlow Serving does; a flag that has no effect
-    in this server is reported. The first word that is no flag is `directory`.
+    in this server is reported. The first word that is no flag is `directory`; with it, REST is on
+    by default and port 0 is a free one.
 
     Args:
         arguments: the words of the command line, without the program.
-        defaults: values, by flag, where the command line gives none.
 
     Raises:
         ValueError: if a value is not of its flag's type, or is missing.
 
     Example:
-    >>> options = parse_flags(["--rest_api_port=8501", "--enable_batching"], port=9000)
+    >>> options = parse_flags(["--port=9000", "--enable_batching"])
     >>> options.port, options.rest_api_port, options.enable_batching
-    (9000, 8501, True)
+    (9000, 0, True)
+    >>> options = parse_flags(["/models", "--port", "9000"])
+    >>> options.directory, options.port, options.rest_api_port
+    ('/models', 9000, 8501)
     """
-    values = dict(defaults)
+    values: dict[str, Any] = {}
     words = list(arguments)
     while words:
         word = words.pop(0)
@@ -57,24 +71,22 @@ def parse_flags(arguments: Sequence[str], **defaults: Any) -> ServerOptions:
         values[name] = _value(flag, text)
         if not flag.metadata["effect"]:
             LOGGER.warning("--%s has no effect here. %s", name, flag.metadata["help"])
-    return ServerOptions(**values)
+    return ServerOptions(**((_WITH_DIRECTORY if values.get("directory") else {}) | values))
 
 
-def flag_help() -> list[tuple[str, list[tuple[str, str]]]]:
-    """The flags and what they do, for a help page: by group, as (`--name=default`, text).
+def version_text() -> str:
+    """What `--version` prints, with the words of TensorFlow Serving, which scripts look for.
 
     Example:
-    >>> group, rows = flag_help()[0]
-    >>> group, rows[0]
-    ("TensorFlow Serving's", ('--port=8500', 'Port of gRPC; 0: none, if there is a socket.'))
+    >>> version_text().splitlines()[1].split(": ")[0]
+    'TensorFlow Library'
     """
-    groups: dict[str, list[tuple[str, str]]] = {}
-    for flag in _FLAGS.values():
-        default = "" if flag.default is MISSING else flag.default
-        shown = str(default).lower() if flag.type == "bool" else str(default)
-        rows = groups.setdefault(flag.metadata["group"], [])
-        rows.append((f"--{flag.name}={shown}", flag.metadata["help"]))
-    return list(groups.items())
+    import tensorflow as tf
+
+    return (
+        f"TensorFlow ModelServer: {tf.__version__} (Polysemy {__version__})\n"
+        f"TensorFlow Library: {tf.__version__}"
+    )
 
 
 def _value(flag: Field, text: str) -> Any:

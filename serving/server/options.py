@@ -1,9 +1,12 @@
-"""Every flag of the server: TensorFlow Serving's, by its names and defaults, and a few of ours."""
+"""Every flag of the server: TensorFlow Serving's, by its names and defaults, and a few of ours.
+
+Imports nothing but the standard library: the command line's help must not wait for TensorFlow.
+"""
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
 
 OURS = "Polysemy's own"
@@ -29,8 +32,7 @@ def _threads(help: str) -> Any:
 class ServerOptions:
     """How a server is to run: one attribute a flag, under the flag's name.
 
-    The defaults are TensorFlow Serving's. `flags.parse_flags` reads them from a command line,
-    `flags.flag_help` prints them.
+    The defaults are TensorFlow Serving's. `flags.parse_flags` reads them from a command line.
 
     Example:
     >>> options = ServerOptions(model_base_path="/models/elmo", enable_batching=True)
@@ -43,7 +45,7 @@ class ServerOptions:
     grpc_socket_path: str = _flag("", "Unix socket for gRPC, beside or instead of the port.")
     grpc_max_threads: int = _threads("Threads that answer gRPC. [4 a CPU]")
     grpc_channel_arguments: str = _flag("", "For gRPC's core: NAME=VALUE,NAME=VALUE.")
-    rest_api_port: int = _flag(0, "Port of REST; 0: none.")
+    rest_api_port: int = _flag(0, "Port of REST; 0: none. [8501 with a directory]")
     rest_api_num_threads: int = _threads("Threads that answer REST. [4 a CPU]")
     rest_api_timeout_in_ms: int = _flag(30000, "Longest time of a REST request.")
     rest_api_enable_cors_support: bool = _flag(False, "CORS headers on REST replies.")
@@ -55,7 +57,7 @@ class ServerOptions:
     model_config_file: str = _flag("", "Text proto ModelServerConfig: several models, policies.")
     model_config_file_poll_wait_seconds: int = _flag(0, "Read that file anew so often; 0: never.")
     file_system_poll_wait_seconds: int = _flag(
-        1, "List the base paths so often; 0: once at the start; negative: never."
+        1, "List the base paths so often; 0: once at the start."
     )
     allow_version_labels_for_unavailable_models: bool = _flag(
         False, "Labels that are not in use may point to versions that are not loaded."
@@ -103,7 +105,9 @@ class ServerOptions:
     skip_initialize_tpu: bool = _idle(False, "No TPU is used.")
     # What TensorFlow Serving has no flag for.
     directory: str = _flag("", "Serve each model folder in this one, new ones too.", OURS)
-    free_ports: bool = _flag(False, "Port 0 means any free port, on both protocols.", OURS)
+    free_ports: bool = _flag(
+        False, "Port 0 means any free port, on both protocols. [true with a directory]", OURS
+    )
     strict_start: bool = _flag(
         False, "End if any model cannot be loaded at the start, not only if none can.", OURS
     )
@@ -115,3 +119,20 @@ class ServerOptions:
     max_tensor_bytes: int = _flag(2**31 - 1, "Refuse larger input tensors, once decoded.", OURS)
     max_json_depth: int = _flag(100, "Refuse JSON nested deeper than this.", OURS)
     access_log: str = _flag("", "File for one JSON line a request; - is stderr; empty: none.", OURS)
+
+
+def flag_help() -> list[tuple[str, list[tuple[str, str]]]]:
+    """The flags and what they do, for a help page: by group, as (`--name=default`, text).
+
+    Example:
+    >>> group, rows = flag_help()[0]
+    >>> group, rows[0]
+    ("TensorFlow Serving's", ('--port=8500', 'Port of gRPC; 0: none, if there is a socket.'))
+    """
+    groups: dict[str, list[tuple[str, str]]] = {}
+    for flag in fields(ServerOptions):
+        default = "" if flag.default is MISSING else flag.default
+        shown = str(default).lower() if flag.type == "bool" else str(default)
+        rows = groups.setdefault(flag.metadata["group"], [])
+        rows.append((f"--{flag.name}={shown}", flag.metadata["help"]))
+    return list(groups.items())
