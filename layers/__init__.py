@@ -9,6 +9,7 @@ from .distinct_rows import DistinctRows
 from .feed_forward import FeedForward
 from .gather_words import GatherWords
 from .highway import Highway
+from .layer_norm import LayerNorm
 from .lm_head import LMHead
 from .log_uniform_sampler import LogUniformSampler
 from .masked_lm_head import MaskedLMHead
@@ -19,6 +20,7 @@ from .position_embedding import PositionEmbedding
 from .projected_lstm import ProjectedLSTM
 from .scalar_mix import ScalarMix
 from .sentence_boundaries import SentenceBoundaries
+from .sinusoidal_position import SinusoidalPosition
 from .take_rows import TakeRows
 from .token_segment_position_embedding import TokenSegmentPositionEmbedding
 from .transformer_block import TransformerBlock
@@ -33,6 +35,7 @@ __all__ = [
     "GatherWords",
     "Highway",
     "LMHead",
+    "LayerNorm",
     "LogUniformSampler",
     "MaskedLMHead",
     "MultiHeadAttention",
@@ -41,6 +44,7 @@ __all__ = [
     "ProjectedLSTM",
     "ScalarMix",
     "SentenceBoundaries",
+    "SinusoidalPosition",
     "TakeRows",
     "TokenSegmentPositionEmbedding",
     "TransformerBlock",

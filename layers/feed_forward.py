@@ -20,6 +20,7 @@ class FeedForward(keras.layers.Layer):
 
     Call arguments:
         inputs: (..., D) float.
+        residual: (..., D) float. Added to the output, for less than an addition costs.
         training: bool.
 
     Returns:
@@ -60,8 +61,8 @@ class FeedForward(keras.layers.Layer):
         self.seed = seed
         self.dropout_layer = keras.layers.Dropout(dropout, seed=seed, dtype=self.dtype_policy)
 
-    def build(self, input_shape):
-        dim = input_shape[-1]
+    def build(self, inputs_shape):
+        dim = inputs_shape[-1]
         self.kernel = self.add_weight(
             name="kernel",
             shape=(dim, self.intermediate_dim),
@@ -77,13 +78,13 @@ class FeedForward(keras.layers.Layer):
         )
         self.output_bias = self.add_weight(name="output_bias", shape=(dim,), initializer="zeros")
 
-    def call(self, inputs, training=None):
+    def call(self, inputs, residual=None, training=None):
         x = affine(inputs, self.kernel, self.bias, self.activation)  # (..., F)
         x = self.dropout_layer(x, training=training)
-        return affine(x, self.output_kernel, self.output_bias)
+        return affine(x, self.output_kernel, self.output_bias, residual=residual)
 
-    def compute_output_shape(self, input_shape):
-        return input_shape
+    def compute_output_spec(self, inputs, residual=None, training=None):
+        return keras.KerasTensor(inputs.shape, self.compute_dtype)
 
     def get_config(self):
         return {

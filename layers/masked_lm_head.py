@@ -2,6 +2,7 @@ import keras
 from keras import ops
 
 from .affine import affine, check_activation
+from .layer_norm import LayerNorm
 
 
 @keras.saving.register_keras_serializable(package="polysemy")
@@ -14,7 +15,7 @@ class MaskedLMHead(keras.layers.Layer):
 
     Shapes: B batch, L positions, P chosen positions, D features, V vocabulary_size.
 
-    Weights: `transform_kernel` (D, D), `transform_bias`, `layer_norm/gamma`, `layer_norm/beta`, `bias`.
+    Weights: `transform_kernel` (D, D), `transform_bias`, `layer_norm/gamma` and `/beta`, `bias`.
 
     Args:
         vocabulary_size: int. V.
@@ -60,9 +61,7 @@ class MaskedLMHead(keras.layers.Layer):
         self.layer_norm_epsilon = layer_norm_epsilon
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.tie_to = tie_to
-        self.layer_norm = keras.layers.LayerNormalization(
-            epsilon=layer_norm_epsilon, name="layer_norm", dtype=self.dtype_policy
-        )
+        self.layer_norm = LayerNorm(layer_norm_epsilon, name="layer_norm", dtype=self.dtype_policy)
 
     def build(self, sequence_output_shape):
         dim = sequence_output_shape[-1]
@@ -82,11 +81,12 @@ class MaskedLMHead(keras.layers.Layer):
         )
 
     def _check_matrix(self, matrix, dim, name):
-        if tuple(matrix.shape) != (self.vocabulary_size, dim):
+        sizes = zip(matrix.shape, (self.vocabulary_size, dim), strict=True)
+        if any(size not in (None, expected) for size, expected in sizes):
             raise ValueError(
                 f"`{name}` must have `vocabulary_size` rows as wide as `sequence_output`. "
-                f"Received: {name} of shape {tuple(matrix.shape)}, vocabulary_size={self.vocabulary_size}, "
-                f"features={dim}"
+                f"Received: {name} of shape {tuple(matrix.shape)}, "
+                f"vocabulary_size={self.vocabulary_size}, features={dim}"
             )
 
     def call(self, sequence_output, mask_positions, embedding_matrix=None):

@@ -1,5 +1,5 @@
 import keras
-from keras import ops
+from keras import backend, ops
 
 from .affine import affine, clone_initializer
 from .masks import causal_attention_mask, combine_masks
@@ -42,6 +42,7 @@ class MultiHeadAttention(keras.layers.Layer):
         cache_index: int, scalar or (B,) int tensor. Where in the cache the first query belongs, of
             all rows or of each row; needed with `cache` in self-attention. The queries' keys and
             values are written there; they see positions up to their own.
+        residual: (B, Lq, D) float. Added to the output, for less than an addition costs.
         training: bool.
         return_attention: bool.
 
@@ -147,6 +148,7 @@ class MultiHeadAttention(keras.layers.Layer):
         attention_mask=None,
         cache=None,
         cache_index=None,
+        residual=None,
         training=None,
         return_attention=False,
     ):
@@ -176,7 +178,7 @@ class MultiHeadAttention(keras.layers.Layer):
         x = ops.transpose(ops.matmul(weights, v), (0, 2, 1, 3))  # (B, Lq, H, d)
         batch_size, length = ops.shape(x)[:2]
         x = ops.reshape(x, (batch_size, length, self.num_heads * self._head_dim))
-        outputs = [affine(x, self.output_kernel, self.output_bias)]
+        outputs = [affine(x, self.output_kernel, self.output_bias, residual=residual)]
         if cache is not None:
             outputs.append(cache)
         if return_attention:
@@ -190,12 +192,15 @@ class MultiHeadAttention(keras.layers.Layer):
 
     def _probabilities(self, q, k, attention_mask):
         """(B, H, Lq, d), (B, H, Lk, d), mask -> (B, H, Lq, Lk) float32."""
-        scores = ops.matmul(q * self._head_dim**-0.5, ops.transpose(k, (0, 1, 3, 2)))
-        scores = ops.cast(scores, "float32")
+        # A product, a constant factor and a sum: TensorFlow makes one operation of them.
+        scores = ops.matmul(q, ops.transpose(k, (0, 1, 3, 2))) * self._head_dim**-0.5
         if attention_mask is not None:
             # Finite: a row of nothing but -inf would be NaN.
-            scores = scores + ops.where(attention_mask, 0.0, -1e9)
-        return ops.softmax(scores, axis=-1)
+            hidden = -3e4 if backend.standardize_dtype(scores.dtype) == "float16" else -1e9
+            scores = scores + ops.cast(ops.where(attention_mask, 0.0, hidden), scores.dtype)
+        scores = ops.cast(scores, "float32")
+        # Keras warns of the softmax of a single number.
+        return ops.ones_like(scores) if scores.shape[-1] == 1 else ops.softmax(scores, axis=-1)
 
     def _check(self, query, value, attention_mask, cache, cache_index):
         if self.is_cross_attention:
@@ -254,6 +259,7 @@ class MultiHeadAttention(keras.layers.Layer):
         attention_mask=None,
         cache=None,
         cache_index=None,
+        residual=None,
         training=None,
         return_attention=False,
     ):
@@ -296,11 +302,11 @@ def _with_heads(attention_mask):
 def _write(cache, update, index):
     """Puts `update` (B, 2, L, H, d) into `cache` (B, 2, M, H, d) from position `index` on."""
     update = ops.cast(update, cache.dtype)
-    batch_size, _, length = ops.shape(update)[:3]
-    index = ops.broadcast_to(ops.reshape(ops.cast(index, "int32"), (-1, 1)), (batch_size, 1))
+    batch_size, _, length, *rest = ops.shape(update)
     shape = (batch_size, 2, length)
-    row = ops.broadcast_to(ops.arange(batch_size, dtype="int32")[:, None, None], shape)
-    part = ops.broadcast_to(ops.arange(2, dtype="int32")[None, :, None], shape)
-    position = index[:, :, None] + ops.arange(length, dtype="int32")  # (B, 1, L)
-    position = ops.broadcast_to(position, shape)
-    return ops.scatter_update(cache, ops.stack([row, part, position], axis=-1), update)
+    row = ops.reshape(ops.arange(batch_size, dtype="int32"), (-1, 1, 1))
+    part = ops.reshape(ops.arange(2, dtype="int32"), (1, -1, 1))
+    position = ops.reshape(ops.cast(index, "int32"), (-1, 1, 1)) + ops.arange(length, dtype="int32")
+    indices = [ops.reshape(ops.broadcast_to(i, shape), (-1,)) for i in (row, part, position)]
+    update = ops.reshape(update, (-1, *rest))
+    return ops.scatter_update(cache, ops.stack(indices, axis=-1), update)

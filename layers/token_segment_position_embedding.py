@@ -2,6 +2,7 @@ import keras
 from keras import ops
 
 from .affine import clone_initializer
+from .layer_norm import LayerNorm
 from .position_embedding import PositionEmbedding
 
 
@@ -88,8 +89,8 @@ class TokenSegmentPositionEmbedding(keras.layers.Layer):
         )
         self.layer_norm = None
         if layer_norm_epsilon is not None:
-            self.layer_norm = keras.layers.LayerNormalization(
-                epsilon=layer_norm_epsilon, name="layer_norm", dtype=self.dtype_policy
+            self.layer_norm = LayerNorm(
+                layer_norm_epsilon, name="layer_norm", dtype=self.dtype_policy
             )
         self.dropout_layer = keras.layers.Dropout(dropout, seed=seed, dtype=self.dtype_policy)
 

@@ -1,6 +1,7 @@
 import keras
 
 from .feed_forward import FeedForward
+from .layer_norm import LayerNorm
 from .multi_head_attention import MultiHeadAttention
 
 
@@ -111,9 +112,7 @@ class TransformerBlock(keras.layers.Layer):
             )
 
         def layer_norm(name):
-            return keras.layers.LayerNormalization(
-                epsilon=layer_norm_epsilon, name=name, dtype=self.dtype_policy
-            )
+            return LayerNorm(layer_norm_epsilon, name=name, dtype=self.dtype_policy)
 
         self.self_attention = attention("self_attention")
         self.self_attention_norm = layer_norm("self_attention_norm")
@@ -159,8 +158,14 @@ class TransformerBlock(keras.layers.Layer):
         def attend(layer, **arguments):
             """A sublayer that keeps apart what an attention returns beside its output."""
 
-            def run(x):
-                found = layer(x, training=training, return_attention=return_attention, **arguments)
+            def run(x, residual):
+                found = layer(
+                    x,
+                    residual=residual,
+                    training=training,
+                    return_attention=return_attention,
+                    **arguments,
+                )
                 if not isinstance(found, tuple):
                     return found
                 extra.extend(found[1:])
@@ -196,16 +201,20 @@ class TransformerBlock(keras.layers.Layer):
                 del extra[count]  # the caller has it already
         x = self._residual(
             x,
-            lambda x: self.feed_forward(x, training=training),
+            lambda x, residual: self.feed_forward(x, residual=residual, training=training),
             self.feed_forward_norm,
             training,
         )
         return (x, *extra) if extra else x
 
     def _residual(self, x, sublayer, norm, training):
-        if self.norm == "pre":
-            return x + self.dropout_layer(sublayer(norm(x)), training=training)
-        return norm(x + self.dropout_layer(sublayer(x), training=training))
+        """Adds to x what the sublayer, a function of its input and of what to add, makes of it."""
+        inputs = norm(x) if self.norm == "pre" else x
+        if training and self.dropout:
+            x = x + self.dropout_layer(sublayer(inputs, None), training=True)
+        else:
+            x = sublayer(inputs, x)
+        return x if self.norm == "pre" else norm(x)
 
     def _check(self, encoded, cross_cache):
         given = encoded is not None or cross_cache is not None

@@ -55,6 +55,42 @@ def forward() -> dict[str, Any]:
         "head_sampled": (layers.LMHead(9, num_sampled=9), (x,), {"targets": ids, "training": True}),
         "gather": (layers.GatherWords(), (stack, ids % 5), {}),
         "boundaries": (layers.SentenceBoundaries([8] * 7, [9] * 7), (characters, MASK), {}),
+        "norm": (layers.LayerNorm(1e-5), (x,), {}),
+        "attention": (
+            layers.MultiHeadAttention(2),
+            (x,),
+            {"attention_mask": MASK[:, None], "return_attention": True},
+        ),
+        "feed_forward": (layers.FeedForward(8, "gelu"), (x,), {"residual": y}),
+        "block": (
+            layers.TransformerBlock(2, 8, "gelu_tanh", norm="pre"),
+            (x,),
+            {"cache": np.zeros((4, 2, 7, 2, 3), "float32"), "cache_index": np.array([0, 2, 1, 0])},
+        ),
+        "decoder_block": (
+            layers.TransformerBlock(2, 8, "relu", cross_attention=True),
+            (x,),
+            {
+                "attention_mask": np.array(
+                    layers.combine_masks(layers.causal_attention_mask(5, 5), MASK[:, None, None])
+                ),
+                "encoded": stack[:, 0],
+                "encoded_mask": np.array(layers.padding_attention_mask(MASK)),
+            },
+        ),
+        "positions": (layers.PositionEmbedding(9), (x,), {"start_index": np.array([0, 3, 1, 4])}),
+        "sinusoids": (layers.SinusoidalPosition(), (x,), {"start_index": np.array([0, 3, 1, 4])}),
+        "embedding": (
+            layers.TokenSegmentPositionEmbedding(9, 6, 5),
+            (ids,),
+            {"segment_ids": ids % 2},
+        ),
+        "masked_lm": (
+            layers.MaskedLMHead(9),
+            (x, ids[:, :3] % 5),
+            {"embedding_matrix": y.reshape(-1, 6)[:9]},
+        ),
+        "next_sentence": (layers.NextSentenceHead(), (x[:, 0],), {}),
         "crf": (layers.CRF(6, constraints=allowed), (x,), {"padding_mask": MASK}),
     }
     results: dict[str, Any] = {}
