@@ -80,3 +80,39 @@ def plain(value: Any) -> Any:
     if isinstance(value, list):
         return [plain(item) for item in value]
     return plain(value.tolist()) if hasattr(value, "tolist") else value
+
+
+@cli.command(
+    examples=(
+        "polysemy embed /models/elmo/1 --input 'corpus/*.txt.gz' --output vectors",
+        "polysemy embed /models/elmo/1 --input 'gs://b/*' --output gs://v --runner DataflowRunner",
+    ),
+    context_settings={"ignore_unknown_options": True},
+)
+@click.argument("model", metavar="MODEL_DIR")
+@click.option("--input", "pattern", required=True, help="Glob of text files, a sentence a line.")
+@click.option("--output", required=True, help="Folder of the vectors.")
+@click.option("--signature", default="serving_default", show_default=True)
+@click.option("--keep", multiple=True, metavar="NAME", help="An output to keep. Repeatable.")
+@click.option(
+    "--format",
+    "file_format",
+    type=click.Choice(["parquet", "tfrecord"]),
+    default="parquet",
+    show_default=True,
+)
+@click.option("--lines-per-shard", default=1000, show_default=True, help="What a kill may cost.")
+@click.option("--batch-size", default=32, show_default=True)
+@click.argument("flags", nargs=-1, type=click.UNPROCESSED, metavar="[BEAM FLAGS]...")
+def embed(
+    model, pattern, output, signature, keep, file_format, lines_per_shard, batch_size, flags
+) -> None:
+    """Embed a whole corpus. MODEL_DIR's vectors of each line of text, by Apache Beam.
+
+    MODEL_DIR is an export, or one version of it. Beam's own flags may follow, --runner first of
+    all. The same command after a kill goes on where it was.
+    """
+    from ..serving.beam import Embedding, embed
+
+    settings = (signature, keep, file_format, lines_per_shard, batch_size)
+    click.echo(json.dumps(embed(Embedding(model, pattern, output, *settings), flags)))

@@ -1,0 +1,5 @@
+"""Vectors of a whole corpus, by Apache Beam: on one machine or on Flink, Spark, Dataflow."""
+
+from .embedding import Embedding, embed
+
+__all__ = ["Embedding", "embed"]
