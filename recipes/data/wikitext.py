@@ -84,3 +84,25 @@ def read_documents(path: str | os.PathLike) -> Iterator[dict[str, Any]]:
                 sentences.append([INNER.get(token, token) for token in sentence])
     if sentences:
         yield {"title": title, "sentences": sentences}
+
+
+def read_plain_lines(path: str | os.PathLike) -> Iterator[dict[str, Any]]:
+    """Streams the lines of a WikiText file as plain text, for models that read white space.
+
+    Args:
+        path: str or path of the file.
+
+    Yields:
+        dict of `text`: str, the line with "red @-@ tipped" written "red-tipped"; `words`: int, the
+        tokens of the line as the corpus counts them, its end included; `is_title`: bool, whether an
+        article begins.
+
+    Raises:
+        FileNotFoundError: no such file.
+    """
+    for line in read_tokens(path):
+        tokens = line["tokens"]
+        text = " ".join(tokens)
+        for written, plain in INNER.items():
+            text = text.replace(f" {written} ", plain)
+        yield {"text": text, "words": len(tokens) + 1, "is_title": heading_level(tokens) == 1}

@@ -12,32 +12,40 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from ... import zoo
+from ...zoo.bert.tagger import BertTagger
 from ...zoo.tagger.model import Tagger
 from ..config import Experiment, TaskConfig
 from ..data import corpora, tag_schemes
 from ..data.buckets import bucketed
 from ..metrics import SpanF1
+from .backbones import load_backbone
 from .task import Task
 
 
 @dataclass(frozen=True)
 class Tagging(TaskConfig):
-    """Trains a `Tagger`, with or without a context encoder.
+    """Trains a `Tagger`, with or without a context encoder, or fine-tunes a `BertTagger`.
 
     Args:
         corpus: str. A name out of `recipes.data.corpora`, of task "ner" or "pos".
-        encoder: str or None. Preset, or folder written by `save_to_preset`, of the context encoder.
+        encoder: str or None. Preset, or folder written by `save_to_preset`, of the context encoder,
+            of any kind.
+        model: str. "tagger": `Tagger`, with recurrent layers upon the encoder; "bert":
+            `BertTagger`, fine-tuned, with nothing but a linear layer upon it.
+        pretrained: bool. False takes the encoder's architecture and vocabulary, not its weights.
         encoder_training, encoder_layers, encoder_at, mix_l2: see `Tagger`.
         scheme: str. Tag scheme in which spans are learned.
         batch_size: int. Sentences.
         min_count: int. Words seen less often in training share the unknown word's vector, and so
             train it.
-        word_dim, num_layers, hidden_dim, dropout, head: see `Tagger`.
+        word_dim, num_layers, hidden_dim: see `Tagger`.
+        dropout, head: see `Tagger` and `BertTagger`.
     """
 
     corpus: str = "wnut17"
     encoder: str | None = None
+    model: str = "tagger"
+    pretrained: bool = True
     encoder_training: str = "mix"
     encoder_layers: str = "mix"
     encoder_at: str = "input"
@@ -80,24 +88,40 @@ class TaggingTask(Task):
             self.tags = list(tag_schemes.tag_vocabulary(types, self.config.scheme))
         self._ids = {tag: i for i, tag in enumerate(self.tags)}
 
-    def build_model(self) -> Tagger:
+    def build_model(self) -> Tagger | BertTagger:
         config = self.config
-        encoder = None if config.encoder is None else zoo.Elmo.from_preset(config.encoder)
-        model = Tagger(
-            encoder,
-            self.tags,
-            words=self.words,
-            encoder_training=config.encoder_training,
-            encoder_layers=config.encoder_layers,
-            encoder_at=config.encoder_at,
-            mix_l2=config.mix_l2,
-            word_dim=config.word_dim,
-            num_layers=config.num_layers,
-            hidden_dim=config.hidden_dim,
-            dropout=config.dropout,
-            head=config.head,
-            scheme=config.scheme if self.spans and config.head == "crf" else None,
-        )
+        encoder = None
+        if config.encoder is not None:
+            encoder = load_backbone(config.encoder, config.pretrained)
+        scheme = config.scheme if self.spans and config.head == "crf" else None
+        if config.model == "bert":
+            if encoder is None:
+                raise ValueError(
+                    '`task.encoder` must be given for the model "bert". Received: encoder=None'
+                )
+            model = BertTagger(
+                encoder, self.tags, head=config.head, scheme=scheme, dropout=config.dropout
+            )
+        elif config.model == "tagger":
+            model = Tagger(
+                encoder,
+                self.tags,
+                words=self.words,
+                encoder_training=config.encoder_training,
+                encoder_layers=config.encoder_layers,
+                encoder_at=config.encoder_at,
+                mix_l2=config.mix_l2,
+                word_dim=config.word_dim,
+                num_layers=config.num_layers,
+                hidden_dim=config.hidden_dim,
+                dropout=config.dropout,
+                head=config.head,
+                scheme=scheme,
+            )
+        else:
+            raise ValueError(
+                f'`task.model` must be "tagger" or "bert". Received: model={config.model!r}'
+            )
         self._preprocessor = model.preprocessor
         return model
 
@@ -115,7 +139,7 @@ class TaggingTask(Task):
         )
         return batches.map(lambda batch: (preprocessor.tokens(batch["tokens"]), batch["tag_ids"]))
 
-    def evaluate(self, model: Tagger, split: str) -> dict[str, float]:
+    def evaluate(self, model: Tagger | BertTagger, split: str) -> dict[str, float]:
         gold, guesses = [], []
         for tokens, tags, ids in self._predictions(model, split):
             gold.append(tags)
@@ -132,11 +156,15 @@ class TaggingTask(Task):
 
     def loss_weight(self, batch: Any) -> tf.Tensor:
         """A CRF's loss is a mean over sentences, a softmax's over words."""
-        return super().loss_weight(batch) if self.config.head == "crf" else self.count_tokens(batch)
+        if self.config.head == "crf":
+            return super().loss_weight(batch)
+        inputs = batch[0]
+        words = inputs.get("word_mask", inputs["padding_mask"])  # pieces are no words
+        return tf.reduce_sum(tf.cast(words, tf.int64))
 
-    def details(self, model: Tagger) -> dict[str, Any]:
+    def details(self, model: Tagger | BertTagger) -> dict[str, Any]:
         """The weights that the mixes of the encoder's layers have learned."""
-        return {"layer_weights": model.layer_weights()}
+        return {"layer_weights": model.layer_weights()} if isinstance(model, Tagger) else {}
 
     def _predictions(self, model, split) -> Iterator[tuple[list[str], list[str], np.ndarray]]:
         """Words, gold tags and predicted tag ids of each sentence, batched by like lengths."""

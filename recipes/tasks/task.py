@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,7 @@ class Task(abc.ABC):
         self.experiment = experiment
         self.data = experiment.data
         self.seed = experiment.seed
-        self._forward: tuple[keras.Model, Any, Any] | None = None
+        self._forward: tuple[Callable[..., Any], Any, Any] | None = None
 
     def setup(self, data_root: Path) -> None:  # noqa: B027, an empty hook
         """Reads what the model's size depends on, such as vocabularies. Must give the same result
@@ -121,9 +121,16 @@ class Task(abc.ABC):
         """Returns the model to export, often the trained one or its encoder."""
         return model
 
-    def predict(self, model: keras.Model, dataset: tf.data.Dataset) -> Iterator[tuple[Any, Any]]:
+    def predict(
+        self, model: Callable[..., Any], dataset: tf.data.Dataset
+    ) -> Iterator[tuple[Any, Any]]:
         """Yields (batch, outputs as numpy) for each batch; every worker sees all of them, so all
         workers score alike.
+
+        Args:
+            model: keras.Model, or a function of (inputs, training) around one, which is traced
+                again only if another object is given.
+            dataset: of batches, of which x is what the model takes.
         """
 
         spec = _inputs(dataset.element_spec)

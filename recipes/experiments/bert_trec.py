@@ -1,0 +1,46 @@
+"""Types of questions (TREC-6) by BERT.
+
+    polysemy run bert_trec train evaluate export --set data.root=DATA
+
+Starts from all-MiniLM-L6-v2, a BERT of 6 layers x 384 (preset `minilm_l6_en`): fine-tuned, with
+rates that fall from layer to layer, and feature-based, the last four layers side by side under a
+linear classifier; from the same model without its training; and from our own pre-training, whose
+run `bert_pretrain_wikitext2` must be there ("own"). 4,997 questions of training, 455 of the
+published training part (every twelfth) dev, 500 test. `--set task.corpus=trec_fine` has the 50
+fine types.
+"""
+
+from ..config import DataConfig, Experiment, TrainerConfig
+from ..tasks.classification import Classification
+
+experiment = Experiment(
+    name="bert_trec",
+    description="TREC question types: fine-tuned, feature-based, untrained, own",
+    task=Classification(corpus="trec", max_length=64),
+    data=DataConfig(name="TREC-6"),
+    trainer=TrainerConfig(
+        epochs=4,
+        optimizer="adamw",
+        optimizer_options={"epsilon": 1e-6},
+        learning_rate=1e-4,
+        schedule="linear",
+        warmup_steps=60,
+        weight_decay=0.01,
+        gradient_clip_norm=1.0,
+    ),
+    variants={
+        "minilm": {},
+        "minilm_layer_decay": {"trainer.layer_decay": 0.8},
+        "minilm_features": {
+            "task.encoder_training": "frozen",
+            "task.features": (-4, -3, -2, -1),
+            "trainer.learning_rate": 1e-3,
+        },
+        "untrained": {"task.pretrained": False},
+        "own": {
+            "task.encoder": "runs/bert_pretrain_wikitext2/default/seed1/preset",
+            "task.features": (-1,),
+        },
+    },
+    paper="96.4 accuracy (ULMFiT), 95.8 (CoVe); BERT's paper has none",
+)
