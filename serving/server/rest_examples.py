@@ -79,7 +79,7 @@ def fill_example(example: Any, content: Any) -> None:
                 f"Unexpected element type in feature: {name} expecting type: {kind}"
             )
         if kind == "int64":
-            feature.int64_list.value.extend(values)
+            feature.int64_list.value.extend(map(int, values))
         elif kind == "float":
             # Beyond float32 is infinite there.
             with np.errstate(over="ignore"):
