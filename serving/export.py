@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import uuid
 from collections.abc import Mapping, Sequence
@@ -14,7 +13,8 @@ import numpy as np
 import tensorflow as tf
 
 from .reusable import reusable_model
-from .signatures import ServedFunctions, as_dict
+from .signatures import ServedFunctions
+from .version_folders import versions
 
 # Checked where the caller gives no sentences: several lengths, so that there is padding.
 DEFAULT_SENTENCES = ("The bank raised its rates .", "We sat on the bank of the river .", "Yes")
@@ -38,7 +38,10 @@ def export(
       preprocessor has its own inputs as `serving_default`, too. `model.serving_signatures()` adds
       to these or replaces them;
     - for TF Hub: `__call__(inputs, training=False)`, `variables`, `trainable_variables`,
-      `regularization_losses`, and the parts `tokens`, `preprocessor` and `encoder`;
+      `regularization_losses`, and the parts `tokens`, `preprocessor` and `encoder`. Calls return
+      the model's outputs and, where they follow from these, TF Hub's `default` and
+      `encoder_outputs`. A transformer's preprocessor has `tokenize` with
+      `get_special_tokens_dict()` and `bert_pack_inputs(segments, seq_length)`;
     - the vocabularies as assets, so the folder may be moved.
 
     Args:
@@ -48,7 +51,8 @@ def export(
             and name what these return.
         directory: the model's folder, made if it is missing.
         version: int, 0 or more. Default: the next free number, from 1.
-        call: "text" or "ids", what `__call__` takes. Default: "text" with a preprocessor.
+        call: "text" or "ids", what `__call__` takes; "preprocessor" for an export of that alone,
+            without weights, as TF Hub publishes them. Default: "text" with a preprocessor.
         warmup: sentences (or, for a model without preprocessor, arrays by input name) that a
             server runs before it answers. They are also what the check compares.
 
@@ -75,7 +79,7 @@ def export(
         raise ValueError(
             f"`version` must not exist yet in {str(directory)!r}. Received: version={version}"
         )
-    served = ServedFunctions(model)
+    served = ServedFunctions(model, alone=call == "preprocessor")
     signatures = served.signatures()
     root = reusable_model(served, call, signatures)
 
@@ -114,28 +118,16 @@ def export(
                 directory.rmdir()
 
 
-def versions(directory: str | os.PathLike) -> list[int]:
-    """The version numbers in a model's folder, ascending: children whose whole name is a number.
-
-    Example:
-    >>> versions("/nonexistent")
-    []
-    """
-    directory = Path(directory)
-    if not directory.is_dir():
-        return []
-    names = (child.name for child in directory.iterdir() if child.is_dir())
-    return sorted(int(name) for name in names if re.fullmatch(r"[0-9]+", name))
-
-
 def _check_arguments(model: Any, version: Any, call: Any, warmup: Any) -> None:
     text = getattr(model, "preprocessor", None) is not None
     if version is not None and (not isinstance(version, int) or version < 0):
         raise ValueError(f"`version` must be an integer, 0 or more. Received: version={version!r}")
-    if call not in (None, "text", "ids"):
-        raise ValueError(f"`call` must be 'text' or 'ids'. Received: call={call!r}")
-    if call == "text" and not text:
-        raise ValueError("`call` must be 'ids' for a model without preprocessor. Received: 'text'")
+    if call not in (None, "text", "ids", "preprocessor"):
+        raise ValueError(f"`call` must be 'text', 'ids' or 'preprocessor'. Received: call={call!r}")
+    if call in ("text", "preprocessor") and not text:
+        raise ValueError(
+            f"`call` must be 'ids' for a model without preprocessor. Received: call={call!r}"
+        )
     if text and (isinstance(warmup, (str, Mapping)) or not all(isinstance(s, str) for s in warmup)):
         raise ValueError(f"`warmup` must be a list of sentences. Received: warmup={warmup!r}")
     if not text and warmup and not isinstance(warmup, Mapping):
@@ -166,8 +158,10 @@ def _requests(served: ServedFunctions, warmup: Any) -> list[tuple[str, dict[str,
         return [("serving_default", inputs)]
     sentences = list(warmup or DEFAULT_SENTENCES)
     requests: list[tuple[str, dict[str, Any]]] = [("serving_default", {"sentences": sentences})]
-    if served.has_tokens and hasattr(served.preprocessor, "tokenize"):
-        tokens = served.preprocessor.tokenize(tf.constant(sentences))
+    if served.alone:
+        return requests
+    tokens = served.words(tf.constant(sentences))
+    if served.has_tokens and tokens is not None:
         lengths = tf.cast(tokens.row_lengths(), tf.int32)
         words = {"tokens": tokens.to_tensor("").numpy(), "sequence_len": lengths.numpy()}
         requests.append(("tokens", words))
@@ -194,7 +188,7 @@ def _verify(served: ServedFunctions, path: Path, inputs: Mapping[str, Any]) -> N
     if served.preprocessor is None:
         direct = served.ids(**tensors)
     elif set(specs) == {"sentences"}:
-        direct = as_dict(served.text(tensors["sentences"]))
+        direct = served.text_signature(tensors["sentences"])
     else:
         return  # the model's own `serving_default`, of inputs that only it knows
     reloaded = tf.saved_model.load(str(path)).signatures["serving_default"](**tensors)

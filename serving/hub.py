@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ import keras
 import tensorflow as tf
 from keras.src.saving.serialization_lib import in_safe_mode  # Keras has no public name for it
 
-from .export import versions
+from .hub_archive import resolve
+from .version_folders import versions
 
 
 @keras.saving.register_keras_serializable(package="polysemy")
@@ -24,13 +26,22 @@ class HubLayer(keras.layers.Layer):
 
     A `.keras` file holds the handle and the weights, so fine-tuned values survive; the SavedModel
     must still be there. It is a program, so `keras.saving.load_model` wants `safe_mode=False`.
+    A model with this layer may be exported by `serving.export`: tables and assets come along.
+
+    Under a distribution strategy make the layer inside `strategy.scope()` if it is trainable, and
+    outside if it works in `Dataset.map`, as preprocessors do. (Keras 3.15 averages a batch over the
+    replicas before `fit`, to see its shapes; so it cannot take strings or bools there.)
 
     Args:
-        handle: str. Folder of one version of a SavedModel, as `serving.export` returns it.
+        handle: str. Folder of one version of a SavedModel, as `serving.export` returns it; or its
+            archive (`serving.archive`), as a path, a `file:` URI or, with tensorflow-hub, an
+            `http(s)://` address.
         trainable: bool. Whether `fit` changes the variables of the SavedModel.
-        part: str. Name of a part ("encoder", "tokens", "preprocessor"). Default: the SavedModel
-            itself.
+        part: str. Name of a part: "encoder", "tokens", "preprocessor"; a part of a part with a dot,
+            "preprocessor.tokenize". Default: the SavedModel itself.
         output_key: str. The output to return where the SavedModel returns a dict. Default: all.
+        arguments: dict. Further named arguments of the SavedModel's call, such as
+            `{"seq_length": 64}` of "preprocessor.bert_pack_inputs"; what JSON can hold.
 
     Call arguments:
         inputs: a tensor, list or dict of tensors, as the SavedModel takes it. Strings for text:
@@ -60,6 +71,7 @@ class HubLayer(keras.layers.Layer):
         trainable: bool = False,
         part: str | None = None,
         output_key: str | None = None,
+        arguments: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
         # The graph's dtypes are fixed: a mixed precision policy must not cast its inputs.
@@ -72,16 +84,27 @@ class HubLayer(keras.layers.Layer):
         self.handle = os.fspath(handle)
         self.part = part
         self.output_key = output_key
-        self._loaded = _load(self.handle)
-        self._callable: Any = self._loaded if part is None else getattr(self._loaded, part, None)
+        self.arguments = dict(arguments or {})
+        self._strategy = tf.distribute.get_strategy()
+        self.saved_model = _load(self.handle)
+        self._callable: Any = self.saved_model
+        for name in part.split(".") if part is not None else ():
+            self._callable = getattr(self._callable, name, None)
         if not callable(self._callable):
             raise ValueError(
                 "`part` must name a callable part of the SavedModel, or be None where that is "
                 f"callable itself. Received: part={part!r}, handle={self.handle!r}"
             )
         function: Any = self._callable.__call__
-        arguments = function.function_spec.fullargspec
-        self._takes_training = "training" in arguments.args + arguments.kwonlyargs
+        signature = function.function_spec.fullargspec
+        taken = signature.args + signature.kwonlyargs
+        unknown = sorted(set(self.arguments) - set(taken))
+        if unknown or "training" in self.arguments:
+            raise ValueError(
+                f"`arguments` must be of {[name for name in taken[1:] if name != 'training']}, "
+                f"which the SavedModel takes. Received: arguments={self.arguments}"
+            )
+        self._takes_training = "training" in taken
         tunable = list(getattr(self._callable, "trainable_variables", ()))
         known = {id(variable) for variable in tunable}
         fixed = [v for v in getattr(self._callable, "variables", ()) if id(v) not in known]
@@ -96,13 +119,24 @@ class HubLayer(keras.layers.Layer):
     def build(self, input_shape: Any = None) -> None:
         """Nothing to make: the variables came with the SavedModel."""
 
+    @property
+    def regularization_losses(self) -> list[Any]:
+        """The penalties of the SavedModel: functions without arguments."""
+        return list(getattr(self._callable, "regularization_losses", ()))
+
     def call(self, inputs: Any, training: bool | None = None) -> Any:
-        if self._takes_training:
-            outputs = self._callable(inputs, training=bool(self.trainable and training))
-        else:
-            outputs = self._callable(inputs)
+        # By the graph that is loaded: its variables must be those that the replicas share.
+        strategy = tf.distribute.get_strategy()
+        if self.trainable and self.tunable_variables and strategy is not self._strategy:
+            raise ValueError(
+                "A trainable `HubLayer` must be made inside the `strategy.scope()` that it is "
+                f"used in. Received: {type(self._strategy).__name__} when made, "
+                f"{type(strategy).__name__} when called"
+            )
+        mode = {"training": bool(self.trainable and training)} if self._takes_training else {}
+        outputs = self._callable(inputs, **self.arguments, **mode)
         if self.trainable:
-            for loss in getattr(self._callable, "regularization_losses", ()):
+            for loss in self.regularization_losses:
                 self.add_loss(loss())
         if self.output_key is None:
             return outputs
@@ -116,7 +150,13 @@ class HubLayer(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
-        return {**config, "handle": self.handle, "part": self.part, "output_key": self.output_key}
+        return {
+            **config,
+            "handle": self.handle,
+            "part": self.part,
+            "output_key": self.output_key,
+            "arguments": dict(self.arguments),
+        }
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> HubLayer:
@@ -129,19 +169,20 @@ class HubLayer(keras.layers.Layer):
         return cls(**config)
 
 
-def _load(path: str) -> Any:
+def _load(handle: str) -> Any:
+    path = resolve(handle)
     if not (Path(path) / "saved_model.pb").is_file():
         found = versions(path)
         hint = f" Did you mean {str(Path(path) / str(found[-1]))!r}?" if found else ""
         raise ValueError(
-            f"`handle` must be the folder of a SavedModel. Received: handle={path!r}, without "
+            f"`handle` must be the folder of a SavedModel. Received: handle={handle!r}, without "
             f"saved_model.pb.{hint}"
         )
     try:
         return tf.saved_model.load(path)
     except (OSError, ValueError, tf.errors.OpError) as error:
         raise ValueError(
-            f"`handle` must be a readable SavedModel. Received: handle={path!r}: "
+            f"`handle` must be a readable SavedModel. Received: handle={handle!r}: "
             f"{' '.join(str(error).split())[:400]}"
         ) from error
 

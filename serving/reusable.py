@@ -6,6 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from .hub_preprocessor import PreprocessorPart
 from .signatures import SENTENCES, TOKENS, ServedFunctions
 
 
@@ -27,34 +28,20 @@ class ReusablePart(tf.train.Checkpoint):
     def __call__(self, inputs, training=False):
         return self._function(inputs, training)
 
-    def trace(self, spec: Any) -> list:
-        """Traces both modes: a reloaded function has no Python left to trace again."""
+    def trace(self, specs: list) -> list:
+        """Traces both modes for each spec: a reloaded function cannot be traced again."""
         function: Any = self.__call__
-        return [function.get_concrete_function(spec, training=mode) for mode in (True, False)]
+        return [
+            function.get_concrete_function(spec, training=mode)
+            for spec in specs
+            for mode in (True, False)
+        ]
 
     def add_variables(self, variables: list, trainable: list, losses: list) -> None:
         """Sets the lists that TF Hub's layers read."""
         self.variables = variables
         self.trainable_variables = trainable
         self.regularization_losses = losses
-
-
-class PreprocessorPart(tf.train.Checkpoint):
-    """The preprocessor of an export: (B,) string -> the model's inputs. Without training mode."""
-
-    def __init__(self, served: ServedFunctions) -> None:
-        super().__init__()
-        self._function = served.preprocess
-        # Keeps the vocabulary tables, hence their asset files, in the export.
-        self.tables = served.preprocessor
-        function: Any = self.__call__
-        function.get_concrete_function(SENTENCES)
-        self.variables = list(getattr(served.preprocessor, "variables", ()))
-        self.trainable_variables = []
-
-    @tf.function
-    def __call__(self, inputs):
-        return self._function(inputs)
 
 
 def reusable_model(
@@ -67,30 +54,36 @@ def reusable_model(
         call: "text" or "ids", what `__call__` takes.
         signatures: the traced signatures; their variables are tracked, too.
     """
+    if served.alone:
+        return PreprocessorPart(served)
     # Not one object under two names where `__call__` is the encoder: a part of itself would make
     # the export's object graph a cycle.
-    encoder = ReusablePart(served.encode)
-    parts = {encoder: served.encoder_spec}
+    encoder = ReusablePart(served.hub_encode)
+    parts = {encoder: served.encoder_specs}
     if call == "text":
-        root = ReusablePart(served.text)
-        parts[root] = SENTENCES
+        root = ReusablePart(served.hub_text)
+        parts[root] = [SENTENCES]
     else:
-        root = ReusablePart(served.encode)
-        parts[root] = served.encoder_spec
+        root = ReusablePart(served.hub_encode)
+        parts[root] = served.encoder_specs
     if served.preprocessor is not None:
         root.preprocessor = PreprocessorPart(served)
         if served.has_tokens:
-            root.tokens = ReusablePart(served.tokens)
-            parts[root.tokens] = TOKENS
+            root.tokens = ReusablePart(served.hub_tokens)
+            parts[root.tokens] = [TOKENS]
     root.encoder = encoder
 
     model = served.model
+    # Keras lists a model's own layers only; an export may lie inside one of those.
+    hubs = [layer for layer in model._flatten_layers() if hasattr(layer, "saved_model")]
+    if hubs:  # their tables and assets come along
+        root.saved_models = [layer.saved_model for layer in hubs]
     trainable = [variable.value for variable in model.trainable_variables]
     variables = [variable.value for variable in model.variables]
     # Keras keeps some state outside `model.variables` (the global seed generator, for one); a
     # function that reads an untracked variable cannot be saved.
     known = {id(variable) for variable in variables}
-    traces = [trace for part, spec in parts.items() for trace in part.trace(spec)]
+    traces = [trace for part, specs in parts.items() for trace in part.trace(specs)]
     for trace in [*traces, *signatures.values()]:
         for variable in trace.graph.variables:
             if id(variable) not in known:
@@ -101,6 +94,9 @@ def reusable_model(
         for variable in model.trainable_variables
         if variable.regularizer is not None
     ]
+    for layer in hubs:
+        if layer.trainable:
+            losses += layer.regularization_losses
     for part in parts:
         part.add_variables(list(variables), list(trainable), list(losses))
     return root

@@ -6,6 +6,14 @@ from typing import Any
 
 import tensorflow as tf
 
+from .hub_names import (
+    from_hub_inputs,
+    hub_input_specs,
+    takes_hub_inputs,
+    to_hub_inputs,
+    with_hub_outputs,
+)
+
 SENTENCES = tf.TensorSpec([None], tf.string, name="sentences")
 TOKENS = {
     "tokens": tf.TensorSpec([None, None], tf.string, name="tokens"),
@@ -17,13 +25,23 @@ class ServedFunctions:
     """The functions that an export traces: text, tokens or numeric inputs in, tensors out.
 
     Knows the model by duck typing only; every hook is optional:
-    `model.preprocessor` (callable on a string `(B,)` tensor, with `tokens` and `tokenize`),
-    `model.serving_outputs(outputs, inputs)` and `model.serving_signatures()`.
+    `model.preprocessor` (callable on a string `(B,)` tensor), `model.serving_outputs(outputs,
+    inputs)` and `model.serving_signatures()`. Of the preprocessor:
+
+    - `tokens(words)`: string (B, L) or ragged -> the model's inputs; `tokenize(sentences)`: (B,)
+      string -> ragged words, strings or int32 ids;
+    - for transformers, by which exports follow TF Hub's text conventions:
+      `tokenize_ids(sentences)` -> ragged int32 (B, (pieces)) or (B, (words), (pieces)), where
+      `tokenize` gives strings; `tokenize_with_offsets(sentences)` -> ids, starts, limits;
+      `pack(segments, seq_length)`: a list of one or two such ragged tensors and a scalar -> the
+      model's inputs; `special_tokens()` -> dict of int: `vocab_size`, `padding_id`,
+      `start_of_sequence_id`, `end_of_segment_id`, `mask_id`.
 
     Shapes: B sentences, L tokens.
 
     Args:
         model: a built Keras model on Keras's TensorFlow backend.
+        alone: bool. Serve the preprocessor alone: `serving_default` returns what it does.
 
     Raises:
         ValueError: if the inputs of the model cannot be known or the preprocessor does not
@@ -37,9 +55,19 @@ class ServedFunctions:
     TensorShape([None, 3])
     """
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, alone: bool = False) -> None:
         self.model = model
+        self.alone = alone
         self.preprocessor: Any = getattr(model, "preprocessor", None)
+
+        # One graph of the model for each mode and shape, and one of the preprocessor: signatures
+        # and parts, which would have a dozen copies, call these. Keras layers are written for
+        # tracing without AutoGraph; converting them is slow and can change them.
+        self._model_graph = tf.function(
+            lambda inputs, training: model(inputs, training=training), autograph=False
+        )
+        self._text_graph = tf.function(lambda sentences: self.preprocessor(sentences))
+        self._tokens_graph = tf.function(lambda tokens: self.preprocessor.tokens(tokens))
         structure = _input_structure(model)
         self._by_name = structure is None or isinstance(structure, dict)
         if structure is not None:
@@ -53,43 +81,87 @@ class ServedFunctions:
             )
 
     @property
-    def encoder_spec(self) -> Any:
-        """What the model itself takes, as `tf.TensorSpec`s: a dict, or one tensor or a list."""
+    def takes_hub_inputs(self) -> bool:
+        """Whether the model is a transformer encoder as TF Hub's conventions for text describe."""
+        return self._by_name and takes_hub_inputs(self.specs, self.preprocessor)
+
+    @property
+    def encoder_specs(self) -> list[Any]:
+        """What the model itself takes: a dict of specs (or two, with TF Hub's), one, or a list."""
         if self._by_name:
-            return dict(self.specs)
+            own = [dict(self.specs)]
+            return [*own, hub_input_specs(self.specs)] if self.takes_hub_inputs else own
         specs = list(self.specs.values())
-        return specs[0] if len(specs) == 1 else specs
+        return [specs[0] if len(specs) == 1 else specs]
 
     def encode(self, inputs: Any, training: bool = False) -> Any:
         """The model's own outputs for its own inputs."""
-        # Keras layers are written for tracing without AutoGraph; converting them is slow and
-        # can change them.
-        call = tf.autograph.experimental.do_not_convert(self.model)
-        return call(inputs, training=training)
+        if tf.executing_eagerly():  # what the model itself says, to compare with
+            return self.model(inputs, training=training)
+        return self._model_graph(inputs, training)
 
     def preprocess(self, sentences: Any) -> dict[str, Any]:
         """(B,) string -> the model's inputs."""
-        return self._selected(self.preprocessor(sentences))
+        eager = tf.executing_eagerly()
+        return self._selected((self.preprocessor if eager else self._text_graph)(sentences))
+
+    def hub_preprocess(self, sentences: Any) -> dict[str, Any]:
+        """(B,) string -> what the part `encoder` takes, under TF Hub's names if it has them."""
+        features = self.preprocess(sentences)
+        return to_hub_inputs(features) if self.takes_hub_inputs else features
 
     def text(self, sentences: Any, training: bool = False) -> Any:
         """(B,) string -> what the text signatures return."""
-        features = self.preprocess(sentences)
-        outputs = self.encode(self._packed(features), training)
-        if hasattr(self.preprocessor, "tokenize"):
-            tokens = self.preprocessor.tokenize(sentences).to_tensor("")
-            features = {**features, "tokens": _same_length(tokens, features.get("padding_mask"))}
-        return self._served(outputs, features)
+        return self._text(sentences, training)[0]
+
+    def text_signature(self, sentences: Any) -> dict[str, Any]:
+        """(B,) string -> the outputs of `serving_default`, by name."""
+        return self.hub_preprocess(sentences) if self.alone else as_dict(self.text(sentences))
+
+    def hub_text(self, sentences: Any, training: bool = False) -> Any:
+        """As `text`, with the outputs that TF Hub's encoders have."""
+        return with_hub_outputs(*self._text(sentences, training))
 
     def tokens(self, inputs: dict[str, Any], training: bool = False) -> Any:
         """{tokens (B, L) string, sequence_len (B,) int32} -> as `text`, of words given."""
+        return self._tokens(inputs, training)[0]
+
+    def hub_tokens(self, inputs: dict[str, Any], training: bool = False) -> Any:
+        """As `tokens`, with the outputs that TF Hub's encoders have."""
+        return with_hub_outputs(*self._tokens(inputs, training))
+
+    def hub_encode(self, inputs: Any, training: bool = False) -> Any:
+        """As `encode`, with inputs under TF Hub's names, too, and the outputs that it names."""
+        if not isinstance(inputs, dict):
+            return self.encode(inputs, training)
+        inputs = from_hub_inputs(inputs, self.specs)
+        return with_hub_outputs(self.encode(inputs, training), inputs)
+
+    def _text(self, sentences: Any, training: bool) -> tuple[Any, dict[str, Any]]:
+        features = self.preprocess(sentences)
+        outputs = self.encode(self._packed(features), training)
+        words = self.words(sentences)
+        if words is not None:
+            tokens = _same_length(words.to_tensor(""), features.get("padding_mask"))
+            features = {**features, "tokens": tokens}
+        return self._served(outputs, features), features
+
+    def words(self, sentences: Any) -> tf.RaggedTensor | None:
+        """(B,) string -> (B, (L)) string, or None where the preprocessor does not tell words."""
+        if not hasattr(self.preprocessor, "tokenize"):
+            return None
+        words = self.preprocessor.tokenize(sentences)
+        return words if words.dtype == tf.string and words.ragged_rank == 1 else None
+
+    def _tokens(self, inputs: dict[str, Any], training: bool) -> tuple[Any, dict[str, Any]]:
         tokens, lengths = inputs["tokens"], inputs["sequence_len"]
         # What lies behind a sentence's length is padding, whatever the client left there.
         inside = tf.sequence_mask(lengths, tf.shape(tokens)[1])
         tokens = tf.where(inside, tokens, "")
-        features = self._selected(self.preprocessor.tokens(tokens))
+        features = self._selected(self._tokens_graph(tokens))
         outputs = self.encode(self._packed(features), training)
         tokens = _same_length(tokens, features.get("padding_mask"))
-        return self._served(outputs, {**features, "tokens": tokens})
+        return self._served(outputs, {**features, "tokens": tokens}), features
 
     def ids(self, **tensors: Any) -> dict[str, Any]:
         """The model's inputs by name -> its outputs by name."""
@@ -101,6 +173,8 @@ class ServedFunctions:
 
     def signature_inputs(self) -> dict[str, dict[str, tf.TensorSpec]]:
         """Every signature's inputs: {signature: {input name: spec}}."""
+        if self.alone:
+            return {"serving_default": {"sentences": SENTENCES}}
         inputs = {"ids": self.specs}
         if self.preprocessor is None:
             inputs["serving_default"] = self.specs
@@ -115,14 +189,13 @@ class ServedFunctions:
     def signatures(self) -> dict[str, Any]:
         """Every signature as a traced function with named inputs and a dict of outputs."""
 
-        def text_signature(sentences):
-            return as_dict(self.text(sentences))
-
         def tokens_signature(tokens, sequence_len):
             return as_dict(self.tokens({"tokens": tokens, "sequence_len": sequence_len}))
 
         functions: dict[str, Any] = {"ids": self.ids, "tokens": tokens_signature}
-        functions["serving_default"] = self.ids if self.preprocessor is None else text_signature
+        functions["serving_default"] = (
+            self.ids if self.preprocessor is None else self.text_signature
+        )
         functions.update({name: value["function"] for name, value in self._extra().items()})
         return {
             name: tf.function(functions[name]).get_concrete_function(

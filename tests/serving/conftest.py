@@ -41,11 +41,11 @@ class ToyPreprocessor(tf.Module):
 class ToyModel(keras.Model):
     """Embedding, dropout and a regularized dense layer over `token_ids` and `padding_mask`."""
 
-    def __init__(self, preprocessor, **kwargs):
+    def __init__(self, preprocessor, dropout=0.5, **kwargs):
         token_ids = keras.Input((None,), dtype="int32", name="token_ids")
         padding_mask = keras.Input((None,), dtype="bool", name="padding_mask")
         hidden = keras.layers.Embedding(len(WORDS) + 2, 5, name="embedding")(token_ids)
-        hidden = keras.layers.Dropout(0.5, name="dropout")(hidden)
+        hidden = keras.layers.Dropout(dropout, name="dropout")(hidden)
         dense = keras.layers.Dense(
             4, "tanh", kernel_regularizer=keras.regularizers.L2(0.1), name="dense"
         )
@@ -77,10 +77,10 @@ class ToyModel(keras.Model):
 
 @pytest.fixture(scope="session")
 def make_model(tmp_path_factory):
-    def make():
+    def make(**arguments):
         vocabulary = tmp_path_factory.mktemp("vocabulary") / "words.txt"
         vocabulary.write_text("\n".join(WORDS), encoding="utf-8")
-        return ToyModel(ToyPreprocessor(vocabulary))
+        return ToyModel(ToyPreprocessor(vocabulary), **arguments)
 
     return make
 

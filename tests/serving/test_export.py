@@ -192,7 +192,7 @@ def test_wrong_arguments_are_named(make_model, tmp_path):
         ((model, tmp_path, -1), "`version` must be an integer"),
         (
             (model, tmp_path, None, "words"),
-            "`call` must be 'text' or 'ids'. Received: call='words'",
+            "`call` must be 'text', 'ids' or 'preprocessor'. Received: call='words'",
         ),
         ((plain, tmp_path, None, "text"), "`call` must be 'ids'"),
         ((model, tmp_path, None, None, "one"), "`warmup` must be a list of sentences"),

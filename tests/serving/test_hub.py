@@ -115,8 +115,8 @@ def test_encoder_part_takes_and_returns_dicts(path, toy, direct, sentences):
     features = HubLayer(path, part="preprocessor")(tf.constant(sentences))
     outputs = model(features)
     np.testing.assert_allclose(outputs["sequence_output"], direct["sequence_output"], atol=1e-5)
-    (symbolic,) = model.outputs
-    assert symbolic.shape == (None, None, 4)
+    shapes = {"default": (None, 4), "sequence_output": (None, None, 4)}
+    assert {name: tensor.shape for name, tensor in model.output.items()} == shapes
 
 
 def test_mixed_precision_leaves_the_graph_as_it_is(models):
