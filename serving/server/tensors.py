@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -30,13 +31,17 @@ _FIELDS = {  # typed fields of TensorProto by dtype
     "complex64": "scomplex_val",
     "complex128": "dcomplex_val",
 }
-_NUMBERS = {name: TensorProto.DESCRIPTOR.fields_by_name[name].number for name in _FIELDS.values()}
+_NUMBERS = {
+    name: TensorProto.DESCRIPTOR.fields_by_name[name].number
+    for name in (*_FIELDS.values(), "tensor_content")
+}
 # Packed as fixed-size values, little-endian as TensorFlow's machines: one copy of memory.
 _FIXED = ("float32", "float64", "complex64", "complex128")
 _DTYPES = {  # by the number in a message
     dtype.as_datatype_enum: (dtype, np.dtype(dtype.as_numpy_dtype), _FIELDS[dtype.name])
     for dtype in map(tf.as_dtype, _FIELDS)
 }
+_ENUMS = {numpy_dtype: number for number, (_, numpy_dtype, _) in _DTYPES.items()}
 _STRING = tf.string.as_datatype_enum
 # Handles into this process, which a client must not make up.
 _REFUSED = {tf.resource, tf.variant}
@@ -156,37 +161,51 @@ def to_proto(tensor: Any, proto: Any = None, as_content: bool = False) -> Any:
     >>> list(to_proto(tf.constant([1.5, 2.0])).float_val)
     [1.5, 2.0]
     """
-    array = np.asarray(tensor)
-    dtype = tf.as_dtype(array.dtype) if array.dtype != object else tf.string
-    name = dtype.name
+    array = _array(tensor)
     proto = TensorProto() if proto is None else proto
-    if name not in _FIELDS and dtype != tf.string:
-        proto.CopyFrom(tf.make_tensor_proto(array, dtype))  # quantized types have no better place
+    dtype = _STRING if array.dtype == object else _ENUMS.get(array.dtype)
+    if dtype is None:  # quantized types have no better place
+        proto.CopyFrom(tf.make_tensor_proto(array))
         return proto
-    proto.dtype = dtype.as_datatype_enum
-    for size in array.shape:
-        proto.tensor_shape.dim.add(size=size)
-    flat = array.reshape(-1)
-    if dtype == tf.string:
-        proto.string_val.extend(flat.tolist())
+    message = _header(dtype, array.shape)
+    if dtype == _STRING:
+        proto.MergeFromString(message)
+        proto.string_val.extend(array.reshape(-1).tolist())
         return proto
     if as_content:
-        proto.tensor_content = flat.tobytes()
-        return proto
-    field = _FIELDS[name]
-    if name in _FIXED:
-        content = flat.tobytes()
+        field, content = "tensor_content", array.tobytes()
     else:
-        if field == "half_val":
-            flat = flat.view(np.uint16)
-        if len(flat) <= FEW:
-            getattr(proto, field).extend(flat.tolist())
-            return proto
-        content = _varints(flat)
+        name, field = array.dtype.name, _DTYPES[dtype][2]
+        if name in _FIXED:
+            content = array.tobytes()
+        else:
+            flat = array.reshape(-1)
+            content = _varints(flat.view(np.uint16) if field == "half_val" else flat)
     if content:
-        key = _NUMBERS[field] << 3 | 2
-        proto.MergeFromString(_varint(key) + _varint(len(content)) + content)
+        key = _varint(_NUMBERS[field] << 3 | 2)
+        message = b"".join((message, key, _varint(len(content)), content))
+    proto.MergeFromString(message)
     return proto
+
+
+def _array(tensor: Any) -> np.ndarray:
+    """A view, where `np.asarray` of a tensor takes long to find that it can have one."""
+    array = tensor.__array__() if isinstance(tensor, tf.Tensor) else np.asarray(tensor)
+    if isinstance(array, np.ndarray):
+        return array if array.dtype.kind not in "SU" else np.asarray(array, object)
+    scalar = np.empty((), object if isinstance(array, bytes) else array.dtype)
+    scalar[()] = array
+    return scalar
+
+
+@lru_cache(1024)
+def _header(dtype: int, shape: tuple[int, ...]) -> bytes:
+    """A `TensorProto` without values, serialized."""
+    proto = TensorProto(dtype=dtype)
+    for size in shape:
+        proto.tensor_shape.dim.add(size=size)
+    proto.tensor_shape.SetInParent()
+    return proto.SerializeToString()
 
 
 def _varints(values: np.ndarray) -> bytes:

@@ -40,3 +40,47 @@ def test_too_many_values_are_cut():
     proto = to_proto(np.arange(5, dtype="int32"))
     proto.tensor_shape.dim[0].size = 2
     assert from_proto(proto).numpy().tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("name", [*NUMERIC, "bool"])
+@pytest.mark.parametrize("count", [3, 200])
+def test_every_way_of_writing_is_read(name, count):
+    dtype = tf.as_dtype(name)
+    values = (np.arange(count) * 101 - 100).astype(dtype.as_numpy_dtype)
+    for proto in (
+        to_proto(values),
+        to_proto(tf.constant(values)),
+        to_proto(values, as_content=True),
+        tf.make_tensor_proto(values, dtype),
+    ):
+        np.testing.assert_array_equal(tf.make_ndarray(proto), values)
+        np.testing.assert_array_equal(from_proto(proto).numpy(), values)
+
+
+def test_integers_of_every_length_survive():
+    values = np.array([2**n + d for n in range(63) for d in (-1, 0)] + [-1, -(2**63)], np.int64)
+    assert list(to_proto(values).int64_val) == values.tolist()
+    large = np.array([2**64 - 1, 2**63, 0] * 30, np.uint64)
+    assert list(to_proto(large).uint64_val) == large.tolist()
+
+
+@pytest.mark.parametrize("value", [b"\xff", "é", 1.5, True, 2**40])
+def test_scalars_survive(value):
+    proto = to_proto(tf.constant(value))
+    assert not proto.tensor_shape.dim and proto.HasField("tensor_shape")
+    assert from_proto(proto).numpy() == tf.constant(value).numpy()
+
+
+def test_unusual_dtypes_survive():
+    values = tf.constant([1, 2], tf.qint8)
+    np.testing.assert_array_equal(from_proto(to_proto(values)).numpy(), values.numpy())
+
+
+@pytest.mark.parametrize("limit", [23, 24])
+def test_size_in_memory_has_a_limit(limit):
+    proto = to_proto(np.zeros((2, 3), "int32"))
+    if limit == 24:
+        assert from_proto(proto, limit).shape == (2, 3)
+    else:
+        with pytest.raises(ValueError, match="within 23 bytes. Received: shape"):
+            from_proto(proto, limit)
