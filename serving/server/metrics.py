@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 
 from prometheus_client import ProcessCollector
 
@@ -112,29 +111,22 @@ class ServerMetrics:
         """Counts one run of a model: the part of a request that TensorFlow computes."""
         self._runtime.add(seconds * 1e6, model, api, "TF1")
 
-    def batch(
-        self,
-        model: str,
-        input_batch_size: int,
-        processed_batch_size: int,
-        queuing_seconds: Iterable[float] = (),
-        thread_pool_name: str = "",
-    ) -> None:
+    def batch(self, model: str, input_batch_size: int, processed_batch_size: int) -> None:
         """Counts one batch that was run for several requests.
 
         Args:
             model: str.
             input_batch_size: int. Rows that the requests brought.
             processed_batch_size: int. Rows that were run, those that fill up included.
-            queuing_seconds: how long each of the requests waited.
-            thread_pool_name: str. From the batching parameters.
         """
         self._runs.add(1)
         self._given.add(input_batch_size, model)
         self._processed.add(processed_batch_size, model)
         self._padding.add(processed_batch_size - input_batch_size, model)
-        for seconds in queuing_seconds:
-            self._queueing.add(seconds * 1e6, thread_pool_name)
+
+    def queued(self, seconds: float, thread_pool_name: str = "") -> None:
+        """Counts how long one request has waited for its batch to begin."""
+        self._queueing.add(seconds * 1e6, thread_pool_name)
 
     def warmup(
         self,
