@@ -1,0 +1,211 @@
+import functools
+
+import tensorflow as tf
+
+from .beam_search import beam_search
+from .decoding import decode
+from .sampling import DTYPES, Sampling, asserted
+
+_IDS = tf.TensorSpec([None, None], tf.int32, name="token_ids")
+_LENGTHS = tf.TensorSpec([None], tf.int32, name="lengths")
+_STOPS = tf.TensorSpec([None], tf.int32, name="stop_tokens")
+_SEEDS = tf.TensorSpec([None], tf.int64, name="seeds")
+_OPTIONS = {name: tf.TensorSpec([], dtype, name=name) for name, dtype in DTYPES.items()}
+
+
+class Generator:
+    """A model's decoding, compiled once for prompts of all lengths and for all options.
+
+    Prompts stand on the left; each row has an index of its own, and its keys and values overwrite
+    the padding's, which nothing has read. So a row's tokens depend on its prompt and seed only, as
+    far as products of differently many rows round alike.
+
+    Shapes: B rows, P tokens of the longest prompt, T tokens of the longest answer.
+
+    Args:
+        model: has `init_cache` and `step`, see the package, and `max_length`, the most positions
+            that a row may have, or None.
+        input_specs: nest of `tf.TensorSpec` or None. Of the encoder's inputs, if it has one.
+
+    Example:
+    >>> from polysemy.zoo import GPT2, GPT2CausalLM
+    >>> generator = Generator(GPT2CausalLM(GPT2.from_size("tiny", vocabulary_size=300)))
+    >>> answer = generator([[5, 6, 7], [8]], Sampling(max_length=4))
+    >>> answer["token_ids"].shape, answer["lengths"].numpy().tolist()
+    (TensorShape([2, 4]), [4, 4])
+    """
+
+    def __init__(self, model, input_specs=None):
+        self.model = model
+        self.max_length = getattr(model, "max_length", None)
+        signature = (_IDS, _LENGTHS, _OPTIONS, _STOPS, _SEEDS, input_specs)
+        if input_specs is None:
+            signature = signature[:-1]
+        compiled = functools.partial(
+            tf.function, input_signature=signature, autograph=False, jit_compile=False
+        )
+        # One function for all loops: traced for prompts once, and once for single tokens.
+        self.step = tf.function(tf.autograph.experimental.do_not_convert(model.step))
+        self._decode = compiled(functools.partial(self._run, decode))
+        self._search = compiled(functools.partial(self._run, beam_search))
+
+    def __call__(self, prompts, sampling=None, seeds=0, stop_tokens=(), inputs=None):
+        """Continues prompts that are given as ids.
+
+        Args:
+            prompts: list of lists of int, or ragged int (B, (P)). None may be empty.
+            sampling: `Sampling`. seeds, stop_tokens: see `generate`.
+            inputs: nest of tensors. For the model's encoder.
+
+        Returns:
+            dict of token_ids (B, T) int32, what was added, -1 behind it; lengths (B,) int32; scores
+            (B,) float32, see `decode` and `beam_search`.
+
+        Raises:
+            ValueError: a prompt is empty or too long; the options contradict each other.
+        """
+        sampling = Sampling() if sampling is None else sampling
+        if not isinstance(prompts, tf.RaggedTensor):
+            prompts = tf.ragged.constant(prompts, dtype=tf.int32, ragged_rank=1)
+        lengths = tf.cast(prompts.row_lengths(), tf.int32)
+        shortest, longest = (0, 0) if not len(lengths) else (min(lengths), max(lengths))
+        if shortest < 1:
+            raise ValueError(
+                "`prompts` must hold a token at least in each row. Received: lengths "
+                f"{lengths.numpy().tolist()}"
+            )
+        if self.max_length is not None and longest + sampling.max_length > self.max_length:
+            raise ValueError(
+                f"The longest prompt and `max_length` must fit the model's {self.max_length} "
+                f"positions. Received: a prompt of {int(longest)} tokens, "
+                f"max_length={sampling.max_length}"
+            )
+        arguments = (
+            prompts.to_tensor(),
+            lengths,
+            sampling.tensors(),
+            tf.constant(list(stop_tokens), tf.int32),
+            row_seeds(seeds, len(lengths)),
+        )
+        function = self._search if sampling.num_beams > 1 else self._decode
+        return function(*arguments, *(() if inputs is None else (inputs,)))
+
+    def in_graph(self, token_ids, lengths, options, stop_tokens, seeds, inputs=None):
+        """As a call, of tensors within a graph: the options choose between both ways.
+
+        Args:
+            token_ids: (B, P) int32. lengths: (B,) int32. options: dict of scalar tensors.
+            stop_tokens: (S,) int32. seeds: (B,) int64. inputs: nest of tensors.
+
+        Raises:
+            tf.errors.InvalidArgumentError: at run time, where a call raises ValueError.
+        """
+        options = asserted(options)
+        arguments = (token_ids, lengths, options, stop_tokens, seeds)
+        arguments += () if inputs is None else (inputs,)
+        return tf.cond(
+            options["num_beams"] > 1,
+            lambda: self._search(*arguments),
+            lambda: self._decode(*arguments),
+        )
+
+    def _run(self, method, token_ids, lengths, options, stop_tokens, seeds, inputs=None):
+        batch_size, prompt = tf.unstack(tf.shape(token_ids))
+        width = prompt + options["max_length"]
+        if self.max_length is not None:
+            check = tf.debugging.Assert(
+                width <= self.max_length,
+                [
+                    "The longest prompt and `max_length` must fit the positions of the model, "
+                    f"{self.max_length}. Received: a prompt of",
+                    prompt,
+                    "tokens and max_length",
+                    options["max_length"],
+                ],
+            )
+            with tf.control_dependencies([check]):
+                width = tf.identity(width)
+        encoder = {} if inputs is None else {"inputs": inputs}
+        cache = self.model.init_cache(batch_size, width, **encoder)
+        start = tf.zeros([batch_size], tf.int32)
+        logits, cache = self.step(token_ids, cache, start, lengths=lengths)
+        tokens = tf.pad(token_ids, [[0, 0], [0, options["max_length"]]])
+        arguments = (logits, cache, tokens, lengths, options, stop_tokens)
+        draws = (seeds,) if method is decode else ()
+        tokens, ends, scores = method(self.step, *arguments, *draws)
+        added = ends - lengths
+        place = lengths[:, None] + tf.range(tf.reduce_max(added))
+        place = tf.minimum(place, tf.maximum(ends - 1, 0)[:, None])
+        added_tokens = tf.gather(tokens, place, axis=1, batch_dims=1)
+        present = tf.sequence_mask(added, tf.reduce_max(added))
+        return {
+            "token_ids": tf.where(present, added_tokens, -1),
+            "lengths": added,
+            "scores": scores,
+        }
+
+
+def row_seeds(seeds, batch_size):
+    """A seed for each row: of one number s the rows have s, s + 1, s + 2 ..."""
+    seeds = tf.cast(tf.convert_to_tensor(seeds), tf.int64)
+    if seeds.shape.rank == 0:
+        return seeds + tf.range(tf.cast(batch_size, tf.int64))
+    if tuple(seeds.shape) != (batch_size,):
+        raise ValueError(
+            "`seeds` must be one number, or one for each prompt. Received: seeds of shape "
+            f"{tuple(seeds.shape)}, {batch_size} prompts"
+        )
+    return seeds
+
+
+def generate(model, prompts, sampling=None, seeds=0, stop_tokens=None, stop=None):
+    """Continues texts.
+
+    Args:
+        model: a language model of the zoo, with `generator` and a `preprocessor` that decodes.
+        prompts: list of str. An empty one begins a new document.
+        sampling: `Sampling`; by default its defaults.
+        seeds: int, or one for each prompt. Equal seed and prompt give equal text, in any batch.
+        stop_tokens: list of int. Ids at which a text ends; by default the model's `end_id`.
+        stop: list of str. The same as tokens of the vocabulary, such as "Ċ", a line's end.
+
+    Returns:
+        list of str, what was added to each prompt, without the stop token.
+
+    Raises:
+        ValueError: a prompt is too long, an option is impossible, a stop token unknown.
+
+    Example:
+    >>> from polysemy.zoo import GPT2, GPT2CausalLM
+    >>> from polysemy.zoo.text.byte_pair_files import vocabulary_of_merges
+    >>> vocabulary = vocabulary_of_merges([])
+    >>> model = GPT2CausalLM(GPT2.from_size("tiny", vocabulary=vocabulary, merges=[]))
+    >>> texts = generate(model, ["The cat", ""], Sampling(max_length=5, temperature=0.9))
+    >>> len(texts)
+    2
+    """
+    if isinstance(prompts, (str, bytes)):
+        raise ValueError(f"`prompts` must be a list of str. Received: prompts={prompts!r}")
+    if not len(prompts):
+        return []
+    preprocessor = model.preprocessor
+    if preprocessor is None:
+        raise ValueError(
+            "`model` must have a vocabulary to read and write text. Received: one without; "
+            "give ids to `model.generator`"
+        )
+    if stop_tokens is None:
+        stop_tokens = [] if preprocessor.end_id is None else [preprocessor.end_id]
+    size = len(preprocessor.vocabulary)
+    if not all(0 <= token < size for token in stop_tokens):
+        raise ValueError(
+            f"`stop_tokens` must be ids from 0 to {size - 1}. Received: {list(stop_tokens)}"
+        )
+    unknown = sorted(set(stop or ()) - set(preprocessor.vocabulary))
+    if unknown:
+        raise ValueError(f"`stop` must be tokens of the vocabulary. Received: {unknown}")
+    stop_tokens = [*stop_tokens, *(preprocessor.vocabulary.index(token) for token in stop or ())]
+    prompts = preprocessor.prompts(tf.constant(list(prompts), tf.string))
+    answer = model.generator(prompts, sampling, seeds, stop_tokens)
+    texts = preprocessor.decode(answer["token_ids"], skip_specials=True)
+    return [text.decode("utf-8") for text in texts.numpy()]
