@@ -2,6 +2,8 @@
 # make test    the whole test suite
 # make lint    style and types
 # make bench   speed and memory against PyTorch, in an environment of its own
+# make bench-serving   the server against Ray Serve, MLServer and direct calls
+# make soak    the server for half an hour under load, a new version every minute
 # make lock    requirements.lock anew from setup.py
 # make clean   removes what the others made
 
@@ -11,12 +13,14 @@ ARGUMENTS ?=
 
 VENV := .venv
 BENCH := .venv-bench
+RAY := .venv-ray
+MLSERVER := .venv-mlserver
 # Written last: an interrupted installation leaves none, and the next call does it again.
 STAMP := $(VENV)/installed
 BENCH_STAMP := $(BENCH)/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench lock clean install
+.PHONY: help demo test lint bench bench-serving soak lock clean install
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -34,6 +38,13 @@ lint: $(STAMP)
 
 bench: $(BENCH_STAMP)
 	$(BENCH)/bin/python tests/benchmarks/run.py $(ARGUMENTS)
+
+bench-serving: $(STAMP) $(RAY)/installed $(MLSERVER)/installed
+	$(VENV)/bin/python tests/benchmarks/serving/compare.py --ray-python $(RAY)/bin/python \
+	    --mlserver-python $(MLSERVER)/bin/python $(ARGUMENTS)
+
+soak: $(STAMP)
+	$(VENV)/bin/python tests/benchmarks/serving/soak.py $(ARGUMENTS)
 
 install: $(STAMP)
 
@@ -66,6 +77,15 @@ $(BENCH_STAMP): requirements.lock setup.py pyproject.toml tests/benchmarks/requi
 	$(BENCH)/bin/python -m pip install -q -r tests/benchmarks/requirements.txt
 	@touch $@
 
+$(RAY)/installed: requirements.lock tests/benchmarks/serving/requirements-ray.txt
+	$(call install,$(RAY),-r requirements.lock -r tests/benchmarks/serving/requirements-ray.txt)
+	@touch $@
+
+$(MLSERVER)/installed: tests/benchmarks/serving/requirements-mlserver.txt
+	$(PYTHON) -m venv $(MLSERVER)
+	$(MLSERVER)/bin/python -m pip install -q -r tests/benchmarks/serving/requirements-mlserver.txt
+	@touch $@
+
 lock: $(STAMP)
 	@{ sed '/^[^#]/,$$d' requirements.lock; \
 	   $(VENV)/bin/uv pip compile setup.py --extra serving --extra recipes --extra dev --universal \
@@ -74,5 +94,5 @@ lock: $(STAMP)
 	@mv requirements.lock.new requirements.lock
 
 clean:
-	rm -rf $(VENV) $(BENCH) build dist polysemy.egg-info .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(BENCH) $(RAY) $(MLSERVER) build dist polysemy.egg-info .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,239 @@
+"""Measures the server against direct calls, Ray Serve and MLServer; writes serving.md beside.
+
+Each server has the machine to itself: started, warmed up, loaded by 16 clients, stopped; in turn,
+for several rounds. `make bench-serving` calls this; see ../README.md.
+"""
+
+import argparse
+import json
+import os
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parent))
+
+from table import machine  # noqa: E402, the folder above has it
+
+PREDICT = "/tensorflow.serving.PredictionService/Predict"
+INFER = "/inference.GRPCInferenceService/ModelInfer"
+CLIENTS = 16
+BATCHING = """max_batch_size { value: 16 }
+batch_timeout_micros { value: 2000 }
+num_batch_threads { value: 2 }
+max_enqueued_batches { value: 64 }
+"""
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=8, help="of each measurement (8)")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--ray-python", default=sys.executable, help="an interpreter with ray")
+    parser.add_argument("--mlserver-python", help="an interpreter with mlserver; default: without")
+    parser.add_argument("--only", choices=("tiny", "elmo"))
+    parser.add_argument("--output", type=Path, default=HERE.parent / "serving.md")
+    return parser.parse_args()
+
+
+def build_models(folder):
+    """Exports the models in a process of its own; returns {name: list of the rows to ask}."""
+    code = f"""
+import keras, numpy as np
+from polysemy import zoo
+from polysemy.serving import export
+x = keras.Input((8,), name="x")
+export(keras.Model(x, {{"y": keras.layers.Dense(4)(x)}}), {str(folder / "tiny")!r})
+elmo = zoo.Elmo.from_size("small")
+words = "the of a in to was his first city river year film band song game team".split()
+export(elmo, {str(folder / "elmo")!r}, warmup=["the city ."])
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+    words = "the of a in to was his first city river year film band song game team played".split()
+    sentences = [
+        " ".join(words[(i * 7 + j * 3) % len(words)] for j in range(12)) for i in range(32)
+    ]
+    return {"tiny": [[[0.5 + i] * 8] for i in range(4)], "elmo": [[text] for text in sentences]}
+
+
+def write_requests(model, rows, folder):
+    """PredictRequests as bytes, one file each."""
+    import tensorflow as tf
+    from tensorflow_serving.apis import predict_pb2
+
+    folder.mkdir()
+    for i, row in enumerate(rows):
+        request = predict_pb2.PredictRequest()
+        request.model_spec.name = model
+        text = isinstance(row[0], str)
+        tensor = tf.constant(row, tf.string if text else tf.float32)
+        name = "sentences" if text else "x"
+        request.inputs[name].CopyFrom(tf.make_tensor_proto(tensor))
+        (folder / f"{i:03d}").write_bytes(request.SerializeToString())
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        return probe.getsockname()[1]
+
+
+class Serving:
+    """A server as a process that is loaded while the block lasts."""
+
+    def __init__(self, command, port, stdin=""):
+        self.command, self.port, self.stdin = command, port, stdin
+
+    def __enter__(self):
+        self.log = tempfile.TemporaryFile("w+")
+        environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "RAY_DEDUP_LOGS": "0"}
+        self.process = subprocess.Popen(
+            self.command, stdin=subprocess.PIPE, stdout=self.log, stderr=self.log, text=True,
+            start_new_session=True, env=environment,
+        )  # fmt: skip
+        self.process.stdin.write(self.stdin)
+        self.process.stdin.close()
+        return self
+
+    def __exit__(self, *_):
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            pass
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self.process.wait()
+
+    def load(self, method, requests, seconds, clients=CLIENTS, patience=120):
+        """Loads the server; until it answers, tries again."""
+        command = [sys.executable, HERE / "load.py", f"localhost:{self.port}", method, requests]
+        command += ["--clients", str(clients), "--seconds", str(seconds)]
+        until = time.monotonic() + patience
+        while True:
+            done = subprocess.run(command, capture_output=True, text=True)
+            if done.returncode == 0:
+                return json.loads(done.stdout)
+            if time.monotonic() > until or self.process.poll() is not None:
+                self.log.seek(0)
+                raise RuntimeError(f"{self.command[:3]}:\n{done.stderr}\n{self.log.read()[-4000:]}")
+            time.sleep(0.5)
+
+
+def servers(model, folder, rows, options, port, work):
+    """{name of the server: (Serving, gRPC method, folder of requests)}."""
+    version = str(folder / model / "1")
+    batching = work / "batching.config"
+    batching.write_text(BATCHING)
+    ours = [
+        *(sys.executable, "-m", "polysemy.cli", "serve", f"--port={port}"),
+        *("--enable_batching", f"--batching_parameters_file={batching}"),
+        *(f"--model_name={model}", f"--model_base_path={folder / model}"),
+    ]
+    found = {"Polysemy": (Serving(ours, port), PREDICT, work / "requests")}
+    ray = [options.ray_python, str(HERE / "peer_ray.py"), version, str(port), "16"]
+    found["Ray Serve"] = (Serving(ray, port), PREDICT, work / "requests")
+    if options.mlserver_python:
+        requests = Path(tempfile.mkdtemp(dir=work)) / "requests"
+        lines = "".join(json.dumps(row) + "\n" for row in rows)
+        command = [
+            options.mlserver_python,
+            str(HERE / "peer_mlserver.py"),
+            version,
+            str(port),
+            "16",
+        ]
+        serving = Serving([*command, str(requests)], port, lines)
+        found["MLServer"] = (serving, INFER, requests)
+    return found
+
+
+def measure(model, rows, folder, options, work):
+    """Rounds of all servers; returns {name: list of measurements} and the direct calls'."""
+    write_requests(model, rows, work / "requests")
+    loads, direct = {}, []
+    for _ in range(options.rounds):
+        for name, (serving, method, requests) in servers(
+            model, folder, rows, options, free_port(), work
+        ).items():
+            with serving:
+                serving.load(method, requests, 3)
+                measured = serving.load(method, requests, options.seconds)
+                if name == "Polysemy":
+                    alone = serving.load(method, requests, options.seconds / 2, clients=1)
+                    measured["single_ms"] = alone["p50_ms"]
+            loads.setdefault(name, []).append(measured)
+            print(model, name, json.dumps(measured), flush=True)
+        command = [sys.executable, HERE / "direct.py", folder / model / "1", work / "requests"]
+        done = subprocess.run(
+            [*command, str(CLIENTS), str(options.seconds / 2)],
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        direct.append(json.loads(done.stdout))
+        print(model, "direct", done.stdout.strip(), flush=True)
+    return loads, direct
+
+
+def median(measurements, key):
+    return statistics.median(each[key] for each in measurements)
+
+
+def report(model, loads, direct):
+    """The lines of one model's tables."""
+    lines = [f"## {model}", "", "| server | requests/s | p50 | p99 | failures | ours / theirs |"]
+    lines.append("| --- | --- | --- | --- | --- | --- |")
+    ours = median(loads["Polysemy"], "requests_per_s")
+    for name, measured in loads.items():
+        rate = median(measured, "requests_per_s")
+        p50, p99 = median(measured, "p50_ms"), median(measured, "p99_ms")
+        failures = sum(each["failures"] for each in measured)
+        ratio = "" if name == "Polysemy" else f"{ours / rate:.2f}"
+        lines.append(
+            f"| {name} | {rate:,.0f} | {p50:.1f} ms | {p99:.1f} ms | {failures} | {ratio} |"
+        )
+    rate, single = median(direct, "rows_per_s"), median(direct, "single_ms")
+    alone = median(loads["Polysemy"], "single_ms")
+    lines += [
+        "",
+        f"Direct calls in batches of 16: {rate:,.0f} rows/s; the server reaches "
+        f"{ours / rate:.2f} of it. One client alone: {alone:.2f} ms a request over gRPC, "
+        f"{single:.2f} ms a direct call, {alone - single:.2f} ms more.",
+        "",
+    ]
+    return lines
+
+
+def main():
+    options = parse_arguments()
+    lines = [
+        "# The server under load",
+        "",
+        f"Machine: {machine()}; clients and server share it. {CLIENTS} gRPC clients, one row a "
+        f"request, one request in flight each, {options.seconds:g} s, medians of {options.rounds} "
+        "rounds. All serve the same SavedModel and batch up to 16 rows within 2 ms.",
+        "",
+    ]
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary, "models")
+        models = build_models(folder)
+        for model, rows in models.items():
+            if options.only in (None, model):
+                work = Path(temporary, f"work_{model}")
+                work.mkdir()
+                lines += report(model, *measure(model, rows, folder, options, work))
+    text = "\n".join(lines)
+    print(text)
+    if options.only is None:
+        options.output.write_text(text)
+
+
+if __name__ == "__main__":
+    main()
