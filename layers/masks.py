@@ -4,6 +4,7 @@ They broadcast to (B, H, Lq, Lk): B batch, H heads, Lq queries, Lk keys.
 """
 
 import functools
+from typing import Any
 
 from keras import ops
 
@@ -18,13 +19,13 @@ def padding_attention_mask(padding_mask):
         (B, 1, 1, L) bool.
 
     Example:
-    >>> padding_attention_mask(keras.ops.array([[1, 1, 0]])).shape
+    >>> padding_attention_mask(ops.array([[1, 1, 0]])).shape
     TensorShape([1, 1, 1, 3])
     """
     return ops.cast(padding_mask, "bool")[:, None, None, :]
 
 
-def causal_attention_mask(query_length, key_length, offset=0):
+def causal_attention_mask(query_length: Any, key_length: Any, offset: Any = 0):
     """Hides later positions: query i stands at position `offset + i` and sees keys up to there.
 
     Args:
@@ -37,7 +38,7 @@ def causal_attention_mask(query_length, key_length, offset=0):
         (1, 1, Lq, Lk) bool, or (B, 1, Lq, Lk) if `offset` has an axis.
 
     Example:
-    >>> keras.ops.convert_to_numpy(causal_attention_mask(2, 3, offset=1)[0, 0]).tolist()
+    >>> ops.convert_to_numpy(causal_attention_mask(2, 3, offset=1)[0, 0]).tolist()
     [[True, True, False], [True, True, True]]
     """
     offset = ops.cast(ops.convert_to_tensor(offset), "int32")
@@ -56,7 +57,7 @@ def combine_masks(*masks):
 
     Example:
     >>> causal = causal_attention_mask(3, 3)
-    >>> combine_masks(padding_attention_mask(keras.ops.array([[1, 1, 0]])), None, causal).shape
+    >>> combine_masks(padding_attention_mask(ops.array([[1, 1, 0]])), None, causal).shape
     TensorShape([1, 1, 3, 3])
     """
     present = [mask for mask in masks if mask is not None]

@@ -129,7 +129,7 @@ class TransformerBlock(keras.layers.Layer):
     def build(self, x_shape, encoded_shape=None):
         self.self_attention.build(x_shape)
         self.self_attention_norm.build(x_shape)
-        if self.cross_attention is not None:
+        if self.cross_attention is not None and self.cross_attention_norm is not None:
             if encoded_shape is None:
                 raise ValueError(
                     "`encoded` must be given to the first call of a block with cross-attention. "
@@ -244,8 +244,10 @@ class TransformerBlock(keras.layers.Layer):
             outputs.append(keras.KerasTensor(cache.shape, self.compute_dtype))
         if return_attention:
             keys = [length if cache is None else cache.shape[2]]
-            if self.has_cross_attention:
-                keys.append(encoded.shape[1] if cross_cache is None else cross_cache.shape[2])
+            if cross_cache is not None:
+                keys.append(cross_cache.shape[2])
+            elif encoded is not None:
+                keys.append(encoded.shape[1])
             for number in keys:
                 shape = (batch_size, self.num_heads, length, number)
                 outputs.append(keras.KerasTensor(shape, "float32"))

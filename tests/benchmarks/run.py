@@ -6,15 +6,15 @@ import sys
 import tempfile
 from pathlib import Path
 
+import attention
+from compare import DTYPES, drop, interleave, must_agree
 from table import Row, as_markdown, as_text, machine
 from worker import THREADS, Worker
 
 HERE = Path(__file__).parent
-DTYPES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}  # PyTorch's name: our policy
 LSTM = {"rows": 32, "steps": 32, "inputs": 512, "units": 4096, "projection": 512}
 QUICK_LSTM = {"rows": 4, "steps": 5, "inputs": 16, "units": 24, "projection": 8}
 ROWS, WORDS = 32, 30  # of the text
-TOLERANCE = 1e-4  # of outputs, absolute; of gradients, relative to the largest
 MEMORY_LIMIT = 2048  # MiB
 
 
@@ -28,7 +28,9 @@ def parse_arguments():
     parser.add_argument("--repetitions", type=int, default=9, help="of each measurement (9)")
     parser.add_argument("--output", type=Path, default=HERE / "results.md", help="the report")
     parser.add_argument(
-        "--only", choices=("lstm", "elmo", "memory"), help="one part; writes no report"
+        "--only",
+        choices=("lstm", "elmo", "memory", *attention.PARTS),
+        help="one part; writes no report",
     )
     parser.add_argument(
         "--quick", action="store_true", help="tiny sizes, to try the code; writes no report"
@@ -37,37 +39,6 @@ def parse_arguments():
         "--peer-python", default=sys.executable, help="an interpreter that has torch"
     )
     return parser.parse_args()
-
-
-def interleave(entries, actions, repetitions):
-    """Times each action of each entry in turn, round by round: a slow moment hits all of them.
-
-    Args:
-        entries: dict of the key of what was prepared to the worker that holds it.
-        actions: list of str.
-
-    Returns:
-        dict of pairs of key and action to the list of seconds.
-    """
-    seconds = {(key, action): [] for key in entries for action in actions}
-    for _ in range(repetitions):
-        for action in actions:
-            for key, worker in entries.items():
-                seconds[key, action].append(worker.ask(time=key, action=action))
-    return seconds
-
-
-def drop(entries):
-    for key, worker in entries.items():
-        worker.ask(drop=key)
-
-
-def must_agree(name, differences):
-    """Ends the run if the two sides do not compute the same."""
-    print(f"{name}: largest differences between the sides {differences}", flush=True)
-    wrong = {k: v for k, v in differences.items() if k != "largest" and not v <= TOLERANCE}
-    if wrong:
-        sys.exit(f"Error: {name}: both sides must agree to {TOLERANCE}. Received: {wrong}")
 
 
 def measure_lstm(ours, peer, folder, options):
@@ -177,6 +148,10 @@ def main():
             rows += measure_elmo(ours, peer, folder, options, text)
     if options.only in (None, "memory"):
         rows += measure_memory(folder, options, text)
+    parts = [part for part in attention.PARTS if options.only in (None, part)]
+    if parts:
+        more, more_facts = attention.measure(parts, options)
+        rows, facts = rows + more, {**facts, **more_facts}
     heading = [
         f"Machine: {machine()}; {THREADS} threads for each side.",
         "Versions: " + ", ".join(f"{name} {version}" for name, version in facts.items()) + ".",
