@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from ..errors import invalid_argument
@@ -12,6 +15,12 @@ from .batching import Batching
 from .cancellation import Cancellation
 from .ragged_batch import decode, encode, encoded_specs
 from .runner import Runner
+
+# Called for each request: (rows of requests, rows that were run) of each batch that this request
+# is the first in, and the seconds that it waited.
+Observer = Callable[[list[tuple[int, int]], float], None]
+_requests = itertools.count()
+_MAX_ROWS = 2**20  # of a request, for the numbers of its rows
 
 
 class BatchedRunner:
@@ -23,6 +32,7 @@ class BatchedRunner:
         specs: a `tf.TensorSpec` an input, with its declared shape.
         batching: the parameters.
         queue: str. Unique in this process.
+        observer: what to tell of batches, or None; it costs each request a few microseconds.
 
     Example:
     >>> spec = tf.TensorSpec([None], tf.float32, "x")
@@ -37,7 +47,9 @@ class BatchedRunner:
         specs: Sequence[tf.TensorSpec],
         batching: Batching,
         queue: str,
+        observer: Observer | None = None,
     ) -> None:
+        self._observer = observer
         free = [tf.TensorSpec(None, spec.dtype, spec.name) for spec in specs]
         self._alone = Runner(body, free)
         # Padding concerns what is inside a row: inputs that may have more than one dimension.
@@ -55,6 +67,9 @@ class BatchedRunner:
                 for i, group in enumerate(groups)
                 for spec in group
             ]
+        if observer is not None:
+            body = _reporting(body)
+            free = [tf.TensorSpec([None], tf.int64, "rows"), *free]
         self._together = Runner(batching.batched(body, free, queue), free)
 
     def __call__(self, inputs: list[tf.Tensor], cancellation: Cancellation | None = None) -> list:
@@ -84,7 +99,34 @@ class BatchedRunner:
                 for tensor, padded in zip(inputs, self._padded, strict=True)
                 for part in (encode(tensor) if padded else [tensor])
             ]
-        return self._together(inputs)
+        if self._observer is None:
+            return self._together(inputs)
+        return self._observed(inputs, int(rows.pop()), self._observer)
+
+    def _observed(self, inputs: list[tf.Tensor], count: int, observer: Observer) -> list:
+        numbers = next(_requests) * _MAX_ROWS + np.arange(count)
+        start = time.time()
+        *outputs, report = self._together([tf.constant(numbers), *inputs])
+        report = np.asarray(report)
+        batches = [(int(row[0]), int(row[1])) for row in report if row[2] == 0]
+        observer(batches, max(0.0, report[0, 3] - start))
+        return outputs
+
+
+def _reporting(body: Callable[..., Sequence[tf.Tensor]]) -> Callable[..., Sequence[tf.Tensor]]:
+    """Adds an input, a number for each row, and an output (rows, 4): rows of requests, rows in
+    all, this row's place, time of the start. Only the batcher knows, and it does not tell."""
+
+    def reporting(numbers: tf.Tensor, *tensors: tf.Tensor) -> Sequence[tf.Tensor]:
+        # Rows that fill up are copies of one that is there.
+        real = tf.size(tf.unique(numbers)[0], tf.int64)
+        count = tf.size(numbers, tf.int64)
+        columns = [tf.fill([count], real), tf.fill([count], count), tf.range(count)]
+        started = tf.fill([count], tf.timestamp())
+        report = tf.stack([*(tf.cast(column, tf.float64) for column in columns), started], 1)
+        return [*body(*tensors), report]
+
+    return reporting
 
 
 def _decoding(

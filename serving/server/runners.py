@@ -9,7 +9,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from .batched_runner import BatchedRunner
+from .batched_runner import BatchedRunner, Observer
 from .batching import Batching
 from .runner import Runner
 from .signature import Signature
@@ -25,6 +25,7 @@ class Runners:
     Args:
         functions: the callable signatures of a loaded SavedModel, by name.
         batching: how to batch, None: not at all.
+        observer: what to tell of batches, or None.
 
     Example:
     >>> x = tf.TensorSpec([None], tf.float32, "x")
@@ -33,9 +34,15 @@ class Runners:
     array([2.], dtype=float32)
     """
 
-    def __init__(self, functions: Mapping[str, Any], batching: Batching | None = None) -> None:
+    def __init__(
+        self,
+        functions: Mapping[str, Any],
+        batching: Batching | None = None,
+        observer: Observer | None = None,
+    ) -> None:
         self.functions = dict(functions)
-        self.batching = batching
+        self._batching = batching
+        self._observer = observer
         self._made: dict[Any, Any] = {}
         self._lock = threading.Lock()
 
@@ -84,10 +91,10 @@ class Runners:
             tf.TensorSpec(tf.TensorShape(shape), dtype, f"input_{i}")
             for i, (shape, dtype) in enumerate(zip(declared, signature.dtypes, strict=True))
         ]
-        if self.batching is None or not specs:
+        if self._batching is None or not specs:
             # The declared shape is no limit: what the graph cannot compute fails in its op.
             return Runner(body, [tf.TensorSpec(None, spec.dtype, spec.name) for spec in specs])
-        return BatchedRunner(body, specs, self.batching, f"queue_{next(_queues)}")
+        return BatchedRunner(body, specs, self._batching, f"queue_{next(_queues)}", self._observer)
 
     def _join(self, signatures: Sequence[Signature]) -> Runner:
         functions = [(self.functions[item.name], item) for item in signatures]

@@ -85,7 +85,11 @@ class Servable:
         # Every signature of the file, the initializer of TF 2 exports included.
         self.signature_defs = dict(meta_graph.signature_def)
         self._loaded: Any = load_saved_model(self.path, meta_graph)
-        self._runners = Runners(self._loaded.signatures, parameters)
+        watched = metrics is not None and bool(self.options.monitoring_config_file)
+        self._runners = Runners(
+            self._loaded.signatures, parameters, self._observe if watched else None
+        )
+        self._thread_pool_name = parameters.thread_pool_name if parameters is not None else ""
         self._signatures = {
             key: Signature(key, definition)
             for key, definition in self.signature_defs.items()
@@ -293,6 +297,11 @@ class Servable:
         finally:
             if self.metrics is not None:
                 self.metrics.runtime(self.name, api, time.perf_counter() - start)
+
+    def _observe(self, batches: list[tuple[int, int]], waited: float) -> None:
+        for given, processed in batches:
+            self.metrics.batch(self.name, given, processed)
+        self.metrics.queued(waited, self._thread_pool_name)
 
     def _fill_spec(self, message: Any, signature: Signature) -> None:
         message.model_spec.name = self.name

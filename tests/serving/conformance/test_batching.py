@@ -10,6 +10,7 @@ from google.protobuf import text_format
 
 from polysemy.serving.errors import ServingError
 from polysemy.serving.server.config_protos import BatchingParameters
+from polysemy.serving.server.options import ServerOptions
 from polysemy.serving.server.servable import Servable
 
 # Waits long enough that requests sent together always meet, unless the batch is full before.
@@ -208,3 +209,44 @@ def test_wrong_parameters_fail_the_load(load, parameters, text):
     """repeated `allowed_batch_sizes` (increasing, last = max_batch_size, else the load fails)"""
     with pytest.raises(ValueError, match=text):
         load("pair", parameters)
+
+
+class Batches:
+    """Counts as the server's metrics do."""
+
+    def __init__(self):
+        self.batches, self.waits = [], []
+
+    def batch(self, model, input_batch_size, processed_batch_size):
+        self.batches.append((model, input_batch_size, processed_batch_size))
+
+    def queued(self, seconds, thread_pool_name=""):
+        self.waits.append((round(seconds, 1), thread_pool_name))
+
+    def runtime(self, *_):
+        pass
+
+
+def test_batches_are_counted(models):
+    """Section 12: queuing_latency, padding_size, input_batch_size, processed_batch_size"""
+    name = 'thread_pool_name { value: "pool" } '
+    splitting = "enable_large_batch_splitting { value: true } "
+    for extra, sizes in (
+        (sized(8, 4, 8), [(3, 4)]),
+        (sized(8, 2) + splitting + "max_execution_batch_size { value: 2 }", [(2, 2), (1, 2)]),
+        (sized(8) + "pad_variable_length_inputs: true", [(3, 3)]),
+    ):
+        batches = Batches()
+        servable = Servable(
+            "unbatchable",
+            1,
+            models / "unbatchable" / "1",
+            text_format.Parse(name + extra, BatchingParameters()),
+            ServerOptions(monitoring_config_file="monitoring.config"),
+            batches,
+        )
+        answers = send(servable, "rows", matrix(1, 2), matrix(2, 2))
+        assert sorted(len(answer["y"]) for answer in answers) == [1, 2]
+        assert sorted(batches.batches, reverse=True) == [("unbatchable", *row) for row in sizes]
+        assert len(batches.waits) == 2 and {pool for _, pool in batches.waits} == {"pool"}
+        assert all(0 <= wait <= 1 for wait, _ in batches.waits)
