@@ -36,7 +36,7 @@ class Runner:
         self.captured = list(self.function.captured_inputs)
         self._name = self.function.name.decode()
         self._count = len(self.function.outputs)
-        self._context = context.context()
+        self._context: Any = context.context()
         options = self._context.function_call_options.as_attrs()
         self._attributes = tuple(itertools.chain(*options.items()))
 

@@ -2,6 +2,7 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,7 +34,7 @@ def load(models):
     return make
 
 
-def send(servable, signature, *requests):
+def send(servable, signature, *requests) -> list[Any]:
     """Sends requests at once; returns arrays by output name, or the error, of each."""
 
     def run(inputs):
