@@ -145,8 +145,11 @@ def build_trainer(
         directory: folder of the run.
         strategy: a `tf.distribute` strategy, or None for one device.
     """
-    # Names of variables start anew, so that a resumed run has the same.
+    # Names of variables start anew, so that a resumed run has the same. The dtype policy is
+    # forgotten with them.
+    policy = keras.config.dtype_policy()
     keras.backend.clear_session()
+    keras.config.set_dtype_policy(policy)
     keras.utils.set_random_seed(run.seed)
     task: Task = run.task.create(run)
     task.setup(Path(run.data.root))

@@ -1,0 +1,40 @@
+"""Fine-tunes the models of `bert_ablations` on SST-2: what each choice is worth to a task.
+
+    polysemy run bert_ablations_sst2 train evaluate --set data.root=DATA
+
+`bert_ablations` must have been run and exported in the same folder of runs. Each model is read by
+the mean of its last layer, whatever it was trained with: only next sentences train a pooler.
+"""
+
+from ..config import DataConfig, Experiment, TrainerConfig
+from ..tasks.classification import Classification
+from .bert_ablations import experiment as ablations
+
+experiment = Experiment(
+    name="bert_ablations_sst2",
+    description="pre-training ablations, each fine-tuned on SST-2",
+    task=Classification(corpus="sst2", features=(-1,)),
+    data=DataConfig(name="SST-2 sentences"),
+    trainer=TrainerConfig(
+        epochs=3,
+        optimizer="adamw",
+        optimizer_options={"epsilon": 1e-6},
+        learning_rate=5e-4,
+        schedule="linear",
+        warmup_steps=65,
+        weight_decay=0.01,
+        gradient_clip_norm=1.0,
+    ),
+    seeds=(1,),
+    variants={
+        "untrained": {
+            "task.encoder": "runs/bert_ablations/default/seed1/preset",
+            "task.pretrained": False,
+        },
+        **{
+            name: {"task.encoder": f"runs/bert_ablations/{name}/seed1/preset"}
+            for name in ablations.variants
+        },
+    },
+    paper="92.7 accuracy, no NSP 92.6, left to right 92.1, recalled (Base, dev)",
+)

@@ -1,0 +1,38 @@
+"""Pre-trains a small GPT-2 on WikiText-2: perplexity and samples.
+
+    polysemy run gpt2_lm_wikitext2 train evaluate export --set data.root=DATA
+
+4 layers x 256, rows of 128 tokens, batches of 32. The vocabulary is GPT-2's with its first 7,743
+merges (8,000 tokens): a beginning of a BPE is a BPE, and the text is too small for 50,257 vectors.
+Perplexity is per word of the corpus, line ends counted, with at least 64 tokens of context. GPT-2's
+own figures are zero-shot, of models that never saw WikiText.
+"""
+
+from ..config import DataConfig, Experiment, TrainerConfig
+from ..tasks.causal_lm import CausalLanguageModeling
+
+experiment = Experiment(
+    name="gpt2_lm_wikitext2",
+    description="GPT-2 pre-training on WikiText-2, 4 layers x 256, 8,000 tokens",
+    task=CausalLanguageModeling(
+        corpus="wikitext2",
+        model={"num_layers": 4, "num_heads": 4, "hidden_dim": 256, "max_length": 256},
+        dropout=0.1,
+        prompts=("", "= The Lighthouse =\n", "The ship was", "In 1944 , the"),
+    ),
+    data=DataConfig(name="WikiText-2"),
+    trainer=TrainerConfig(
+        steps=1_000,
+        steps_per_epoch=500,
+        optimizer="adamw",
+        optimizer_options={"epsilon": 1e-8},
+        learning_rate=2e-3,
+        schedule="linear",
+        warmup_steps=100,
+        weight_decay=0.01,
+        gradient_clip_norm=1.0,
+        mixed_precision="mixed_bfloat16",
+    ),
+    seeds=(1,),
+    paper="29.41 perplexity, recalled (117M, zero-shot, WebText)",
+)
