@@ -5,7 +5,8 @@
 2 layers x 128 (the size "tiny") unless the name says otherwise, rows of 64 pieces of WikiText-2,
 the same number of steps for each. With and without next sentences; left to right; how many tokens
 are hidden, and by what; layers and width. Perplexities compare where the same tokens are guessed:
-not across rates, and not left to right with masked. `bert_ablations_sst2` fine-tunes each of them.
+not across rates, and not left to right with masked. `bert_ablations_sst2` fine-tunes each of
+them.
 """
 
 from ..config import DataConfig, Experiment, TrainerConfig

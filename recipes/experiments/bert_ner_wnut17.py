@@ -53,6 +53,7 @@ experiment = Experiment(
         "minilm_features_top": {**_FEATURES, "task.encoder_layers": "top"},
         "no_encoder": {**_FEATURES, "task.encoder": None},
         "own": {"task.encoder": "runs/bert_pretrain_wikitext2/default/seed1/preset"},
+        "own_short": {"task.encoder": "runs/bert_pretrain_wikitext2/short/seed1/preset"},
     },
     paper="92.4 F1; as features 96.1, fine-tuned 96.4, recalled, dev (CoNLL-2003, Base)",
 )

@@ -3,13 +3,14 @@
     polysemy run bert_pretrain_wikitext2 train evaluate export --set data.root=DATA \
         --variant default
 
-4 layers x 256 (the size "mini"), rows of 128 pieces, batches of 32. The vocabulary of 8,000 pieces
-is learned from the training text: 2,000,000 words are too few to train the 30,522 vectors of the
-published one, of which most would never be seen. The paper trained 40 passes over 3,300,000,000
-words with batches of 256 x 512; its perplexities are of masked words of that text.
+4 layers x 256 (the size "mini"), rows of 128 pieces, batches of 32. The vocabulary of 8,000
+pieces is learned from the training text: 2,000,000 words are too few to train the 30,522 vectors
+of the published one, of which most would never be seen. The paper trained 40 passes over
+3,300,000,000 words with batches of 256 x 512; its perplexities are of masked words of that text.
 
-"phase_2" goes on from "default" with rows of 512, as the paper does for the last tenth of its
-steps. The others are ablations, each of which `bert_ablations` runs smaller and side by side.
+"short" is a fifth of the steps. "phase_2" goes on from "default" with rows of 512, as the paper
+does for the last tenth of its steps. The others are ablations, each of which `bert_ablations`
+runs smaller and side by side.
 """
 
 from ..config import DataConfig, Experiment, TrainerConfig
@@ -21,13 +22,13 @@ experiment = Experiment(
     task=MaskedLanguageModeling(corpus="wikitext2", size="mini"),
     data=DataConfig(name="WikiText-2"),
     trainer=TrainerConfig(
-        steps=1_000,
-        steps_per_epoch=250,
+        steps=3_000,
+        steps_per_epoch=500,
         optimizer="adamw",
         optimizer_options={"epsilon": 1e-6},
         learning_rate=1e-3,
         schedule="linear",
-        warmup_steps=100,
+        warmup_steps=300,
         weight_decay=0.01,
         gradient_clip_norm=1.0,
         mixed_precision="mixed_bfloat16",
@@ -35,14 +36,19 @@ experiment = Experiment(
     seeds=(1,),
     variants={
         "default": {},
+        "short": {
+            "trainer.steps": 600,
+            "trainer.steps_per_epoch": 300,
+            "trainer.warmup_steps": 60,
+        },
         "phase_2": {
             "task.preset": "runs/bert_pretrain_wikitext2/default/seed1/preset",
             "task.sequence_length": 512,
             "task.batch_size": 8,
-            "trainer.steps": 100,
-            "trainer.steps_per_epoch": 50,
+            "trainer.steps": 300,
+            "trainer.steps_per_epoch": 150,
             "trainer.learning_rate": 2e-4,
-            "trainer.warmup_steps": 10,
+            "trainer.warmup_steps": 30,
         },
         "no_next_sentence": {"task.next_sentence": False},
         "left_to_right": {"task.next_sentence": False, "task.objective": "left_to_right"},

@@ -22,17 +22,25 @@ experiment = Experiment(
     ),
     data=DataConfig(name="WikiText-2"),
     trainer=TrainerConfig(
-        steps=1_000,
+        steps=2_500,
         steps_per_epoch=500,
         optimizer="adamw",
         optimizer_options={"epsilon": 1e-8},
         learning_rate=2e-3,
         schedule="linear",
-        warmup_steps=100,
+        warmup_steps=200,
         weight_decay=0.01,
         gradient_clip_norm=1.0,
         mixed_precision="mixed_bfloat16",
     ),
     seeds=(1,),
+    variants={
+        "default": {},
+        "short": {
+            "trainer.steps": 500,
+            "trainer.steps_per_epoch": 250,
+            "trainer.warmup_steps": 50,
+        },
+    },
     paper="29.41 perplexity, recalled (117M, zero-shot, WebText)",
 )
