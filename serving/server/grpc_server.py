@@ -70,7 +70,9 @@ class GrpcServer:
             self._health = Health()
             self._health.add_to(self._server)
         if options.enable_grpc_reflection:
-            _add_reflection(self._server, self._health is not None)
+            from .reflection import add_reflection
+
+            add_reflection(self._server, self._health is not None)
         self.port = 0
         if options.port or options.free_ports:
             self.port = self._listen(f"0.0.0.0:{options.port}", credentials, "port", options.port)
@@ -123,12 +125,3 @@ def channel_arguments(text: str) -> list[tuple[str, int | str]]:
         number = value.removeprefix("-").isdecimal()
         arguments.append((name, int(value) if number else value))
     return arguments
-
-
-def _add_reflection(server: grpc.Server, health: bool) -> None:
-    from grpc_reflection.v1alpha import reflection
-
-    names = ["tensorflow.serving.PredictionService", "tensorflow.serving.ModelService"]
-    if health:
-        names.append("grpc.health.v1.Health")
-    reflection.enable_server_reflection([*names, reflection.SERVICE_NAME], server)

@@ -68,6 +68,7 @@ class ModelManager:
         self._polling = threading.Lock()
         self._closed = self._shut = False
         self.load_attempts = 0
+        self._unloads = 0  # under way
         # Two by default: a model that takes minutes must not keep the others waiting.
         self._loaders = ThreadPoolExecutor(self.options.num_load_threads or 2, "load")
         self._unloaders = ThreadPoolExecutor(self.options.num_unload_threads or 1, "unload")
@@ -173,12 +174,6 @@ class ModelManager:
                 version.users -= 1
                 if version.state == States.UNLOADING and not version.users:
                     self._free(version)
-
-    def predict(self, request: Any) -> Any:
-        """Answers a `PredictRequest`."""
-        _check_spec(request)
-        with self.acquire(request.model_spec) as servable:
-            return servable.predict(request)
 
     def metadata(self, request: Any) -> Any:
         """Answers a `GetModelMetadataRequest`: every signature of the version."""
@@ -296,8 +291,21 @@ class ModelManager:
         if self._shut:  # a request that outlived the grace: the process ends, and the memory
             version.end()
             return
-        future = self._unloaders.submit(_unload, [servable])
+        self._unloads += 1
+        future = self._unloaders.submit(self._unload, [servable])
         future.add_done_callback(partial(self._freed, version))
+
+    def _unload(self, servables: list[Servable | None]) -> None:
+        # The list holds the only reference, so that the memory is free when it is given back.
+        servable = servables.pop()
+        if servable is not None:
+            servable.unload()
+        del servable
+        with self.changed:
+            self._unloads -= 1
+            more = self._unloads
+        if not more:  # once for all that leave together: it takes a while
+            give_memory_back()
 
     def _freed(self, version: ModelVersion, future: Future) -> None:
         error = future.exception()
@@ -324,12 +332,3 @@ class ModelManager:
 def _check_spec(request: Any) -> None:
     if not request.HasField("model_spec"):
         raise invalid_argument("Missing ModelSpec")
-
-
-def _unload(servables: list[Servable | None]) -> None:
-    # The list holds the only reference, so that the memory is free when it is given back.
-    servable = servables.pop()
-    if servable is not None:
-        servable.unload()
-    del servable
-    give_memory_back()

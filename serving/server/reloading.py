@@ -130,7 +130,7 @@ absolute path or URI; got base_path()=models
                 "The new models did not become available in time; their loading goes on",
             )
         if failures:
-            text = "".join(f"{failure}, " for failure in failures)
+            text = "".join(f"{{{failure}}}, " for failure in failures)
             raise ServingError(
                 grpc.StatusCode.UNKNOWN,
                 f"{len(failures)} model(s) did not become available: {{{text}}}",

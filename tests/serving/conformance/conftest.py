@@ -1,5 +1,6 @@
 """Toy models, a server of them, and raw calls: what the rows of the conformance suite share."""
 
+import gc
 import http.client
 import importlib.util
 import json
@@ -14,10 +15,18 @@ from google.protobuf import text_format
 from polysemy.serving.protos import PredictRequest, TensorProto
 from polysemy.serving.server import Server
 
-_SPEC = importlib.util.spec_from_file_location("toys", Path(__file__).with_name("toys.py"))
-assert _SPEC is not None and _SPEC.loader is not None
-TOYS = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(TOYS)
+
+def _beside(name):
+    """A module of this folder, which is no package."""
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+TOYS = _beside("toys")
+LIFECYCLE = _beside("lifecycle")
 
 
 @pytest.fixture(scope="session")
@@ -121,3 +130,35 @@ def rest(server):
 def array():
     """`array([1, 2])`: float32, as the toys take it."""
     return lambda value, dtype="float32": np.array(value, dtype)
+
+
+@pytest.fixture(scope="session")
+def lifecycle():
+    """The module that makes folders of models: `lifecycle.Lifecycle(root, template)`."""
+    gc.collect()
+    gc.freeze()  # as in a server's own process: to free a version takes moments
+    return LIFECYCLE
+
+
+@pytest.fixture
+def lab(models, tmp_path, lifecycle):
+    """A folder of models whose versions come and go; see `lifecycle.Lifecycle`."""
+    made = lifecycle.Lifecycle(tmp_path, models / "pair" / "1")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def gate(monkeypatch):
+    """Holds every load until the test opens it for its version; see `lifecycle.Gate`."""
+    from polysemy.serving.server import manager
+
+    made = LIFECYCLE.Gate(manager.load_version)
+    monkeypatch.setattr(manager, "load_version", made)
+    return made
+
+
+@pytest.fixture(scope="session")
+def model_spec():
+    """`model_spec(name, version=, label=)`: a `ModelSpec`."""
+    return LIFECYCLE.spec

@@ -2,10 +2,7 @@
 
 import os
 import shutil
-import signal
 import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -29,30 +26,6 @@ class Folder(tf.Module):
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "s")])
     def fold(self, s):
         return {"folded": tensorflow_text.case_fold_utf8(s)}
-
-
-def test_signal_stops_a_server_that_registers_text_ops_first(tmp_path):
-    module, path = Folder(), tmp_path / "folder" / "00000012"
-    tf.saved_model.save(module, str(path), signatures=module.fold)
-    code = (
-        "import sys; from polysemy.serving.server import serve_forever as s; s(sys.argv[1], 0, 0)"
-    )
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, str(tmp_path / "folder")],
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
-    )
-    with process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "Serving folder, version 12.\n"
-        address = process.stdout.readline().split()[1].rstrip(",")
-        with Client(address) as client:
-            outputs = client.predict("folder", s=["ÉA"])
-        assert outputs["folded"].tolist() == ["éa".encode()]
-        process.send_signal(signal.SIGTERM)
-        assert process.stdout.readline() == "Stopping.\n"
-        assert process.wait(timeout=20) == 0
 
 
 def test_ports_in_use_are_named(server, models):
