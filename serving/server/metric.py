@@ -108,4 +108,5 @@ def _escaped(value: str) -> str:
 
 
 def _number(value: float) -> str:
-    return str(int(value)) if value == int(value) else repr(value)
+    # As a plain float: numpy's own print their type, too.
+    return str(int(value)) if value == int(value) else repr(float(value))

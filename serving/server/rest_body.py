@@ -41,6 +41,11 @@ async def read_body(request: web.BaseRequest, patience: float) -> bytes:
     if request.headers.get("Expect", "").lower() == "100-continue":
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         request.writer.output_size = 0  # nothing of the answer itself has been sent
+    if request.content.is_eof():  # a small body comes with the head
+        body = request.content.read_nowait()
+        if len(body) > MAX_BODY_BYTES:
+            raise BodyTooLarge(MAX_BODY_BYTES)
+        return body
     pieces, size = [], 0
     while piece := await asyncio.wait_for(request.content.readany(), patience):
         size += len(piece)

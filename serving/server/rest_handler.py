@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -27,6 +28,7 @@ from .rest_predict import predict, signature_name
 from .rest_routes import Route, find_route
 from .servable import DEFAULT_SIGNATURE
 
+LOGGER = logging.getLogger(__name__)
 HTTP_STATUS = {  # of an error's code; 500 for every other
     grpc.StatusCode.OK: 200,
     grpc.StatusCode.INVALID_ARGUMENT: 400,
@@ -147,12 +149,21 @@ class RestHandler:
         with self._lock:
             self._running += 1
         future.add_done_callback(self._count_down)
+        answer = asyncio.wrap_future(future)
         try:
-            return await asyncio.wait_for(asyncio.wrap_future(future), self._time_limit)
-        except (asyncio.TimeoutError, asyncio.CancelledError):
-            # Too late, or the client has left: one that waits has left the queue by now.
-            cancellation.cancel()
-            raise
+            await asyncio.wait([answer], timeout=self._time_limit)
+        finally:
+            if not answer.done():  # too late, or the client has left
+                answer.cancel()  # out of the queue
+                cancellation.cancel()  # or out of the model
+        if answer.cancelled():
+            raise asyncio.TimeoutError
+        error = answer.exception()
+        if error is not None and not isinstance(error, ServingError):
+            LOGGER.error("A request for %r failed", route.spec.name, exc_info=error)
+            # What went wrong inside is the log's matter, not the client's.
+            raise ServingError(grpc.StatusCode.INTERNAL, "Internal error") from error
+        return answer.result()
 
     def _count_down(self, _: Future) -> None:
         with self._lock:  # whichever thread ends the work calls this

@@ -4,6 +4,7 @@ import http.client
 import json
 import re
 import time
+from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -55,7 +56,6 @@ def monitored(models, tmp_path_factory, asking):
         asking["rest"](port, "GET", "/v1/models/pair")
         asking["rest"](port, "POST", "/v1/models/pair:predict", {"inputs": 1})
         asking["rest"](port, "GET", "/v1/nothing")
-        server.log_path = folder / "access.jsonl"
         yield server
 
 
@@ -150,6 +150,16 @@ def test_example_counts(page):
     assert value(page, SERVING + "request_example_count_total", model="examples") == 5
 
 
+def test_batching_session(page):
+    session = SERVING + "batching_session:"
+    assert value(page, session + "wrapped_run_count") >= 2
+    for name in ("padding_size", "input_batch_size", "processed_batch_size"):
+        assert value(page, f"{session}{name}_count", model_name="pair") == 2
+    assert value(page, session + "input_batch_size_sum", model_name="pair") == 2
+    assert value(page, session + "processed_batch_size_sum", model_name="pair") == 8
+    assert value(page, session + "queuing_latency_count", thread_pool_name="pool") >= 2
+
+
 def test_load_and_warm_up(page, monitored):
     (version,) = monitored.manager.models["pair"].available()
     path = str(version.path)
@@ -167,8 +177,9 @@ def test_latency_by_version_and_signature_under_a_name_of_our_own(page):
 
 
 def test_access_log(monitored):
+    log = Path(monitored.options.access_log)
     for _ in range(100):
-        lines = [json.loads(line) for line in monitored.log_path.read_text().splitlines()]
+        lines = [json.loads(line) for line in log.read_text().splitlines()]
         if len(lines) >= 9:
             break
         time.sleep(0.02)

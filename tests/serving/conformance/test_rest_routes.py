@@ -206,6 +206,22 @@ def test_the_content_type_of_requests_is_ignored_and_replies_are_plain_json(serv
         assert "Content-Encoding" not in headers
 
 
+def test_chunked_bodies_keep_alive_and_100_continue(server):
+    content, path = json.dumps(BODY).encode(), "/v1/models/pair:predict"
+    connection = http.client.HTTPConnection("localhost", server.rest_api_port, timeout=20)
+    connection.connect()
+    kept = connection.sock
+    for body, headers in (
+        (content, {}),
+        ((content[i : i + 7] for i in range(0, len(content), 7)), {}),
+        (content, {"Expect": "100-continue"}),
+    ):
+        connection.request("POST", path, body, headers)
+        assert json.loads(connection.getresponse().read()) == ROWS
+        assert connection.sock is kept
+    connection.close()
+
+
 def test_gzip_bodies_are_unpacked_and_other_encodings_are_not(rest):
     content, path = json.dumps(BODY).encode(), "/v1/models/pair:predict"
     for name in ("gzip", "GZIP"):

@@ -1,6 +1,7 @@
 """Numbers and strings in JSON."""
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -95,7 +96,7 @@ def test_rank_beyond_numpys_and_half_a_surrogate_are_refused():
 
 
 def test_the_first_mistake_of_a_large_tensor_is_found():
-    rows = [[float(i), i] for i in range(10_000)]
+    rows: list[Any] = [[float(i), i] for i in range(10_000)]
     array = to_array(rows, tf.float32)
     assert array.shape == (10_000, 2) and array[-1].tolist() == [9999, 9999]
     rows[5_000] = [1.0, True]

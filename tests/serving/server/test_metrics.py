@@ -3,6 +3,7 @@
 import math
 import threading
 
+import numpy as np
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -26,7 +27,7 @@ def samples(metrics):
 
 def test_histograms_as_tensorflow_serving_prints_them():
     metric = Metric("/tensorflow/serving/x", ["model", "API"], exponential_buckets(10, 1.8, 4))
-    for value in (5, 10, 10.5, 40, 1e9):
+    for value in (5, 10, np.float64(10.5), 40, 1e9):
         metric.add(value, "m", "Predict")
     labels = 'model="m",API="Predict"'
     assert metric.lines() == [

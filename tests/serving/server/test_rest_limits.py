@@ -7,6 +7,7 @@ import json
 import socket
 import threading
 import time
+from typing import Any
 
 import grpc
 import numpy as np
@@ -82,7 +83,7 @@ def start(model):
         server.stop()
 
 
-def ask(port, body=BODY, headers=(), method="POST", path=PATH):
+def ask(port, body: Any = BODY, headers=(), method="POST", path=PATH):
     connection = http.client.HTTPConnection("localhost", port, timeout=20)
     connection.request(method, path, body, dict(headers))
     response = connection.getresponse()
@@ -203,6 +204,15 @@ def test_bytes_that_are_no_http_are_400(start, model, content, capfd):
     assert b"Traceback" not in answer and b'File "' not in answer
     assert ask(port)[0] == 200
     assert "Traceback" not in capfd.readouterr().err
+
+
+def test_what_goes_wrong_inside_is_500_without_a_word_of_it(start, model, caplog):
+    model.run = lambda *_: 1 / 0
+    metrics = ServerMetrics()
+    port = start(metrics)
+    assert ask(port)[:2] == (500, b'{"error": "Internal error"}')
+    assert "division by zero" in caplog.text
+    assert 'request_count{model_name="m",status="INTERNAL"} 1' in metrics.render().decode()
 
 
 def test_bodies_have_a_limit(start, model, monkeypatch):
