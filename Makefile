@@ -40,7 +40,7 @@ bench: $(BENCH_STAMP)
 	$(BENCH)/bin/python tests/benchmarks/run.py $(ARGUMENTS)
 
 bench-serving: $(STAMP) $(RAY)/installed $(MLSERVER)/installed
-	$(VENV)/bin/python tests/benchmarks/serving/compare.py --ray-python $(RAY)/bin/python \
+	$(VENV)/bin/python tests/benchmarks/serving/server_comparison.py --ray-python $(RAY)/bin/python \
 	    --mlserver-python $(MLSERVER)/bin/python $(ARGUMENTS)
 
 soak: $(STAMP)

@@ -65,7 +65,7 @@ def main():
                 "grpc_port": port,
                 "http_port": port + 1,
                 "metrics_port": port + 2,
-                "parallel_workers": 1,
+                "parallel_workers": 0,
                 "debug": False,
             }
         )

@@ -49,7 +49,7 @@ def main():
     stubs = "tensorflow_serving.apis.prediction_service_pb2_grpc"
     adder = f"{stubs}.add_PredictionServiceServicer_to_server"
     serve.start(grpc_options=gRPCOptions(port=port, grpc_servicer_functions=[adder]))
-    serve.run(Model.bind(path, batch), name="default", route_prefix=None)
+    serve.run(Model.bind(path, batch), name="default")
     print("ready", flush=True)
     signal.sigwait({signal.SIGTERM, signal.SIGINT})
     serve.shutdown()

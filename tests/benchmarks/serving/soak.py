@@ -18,7 +18,7 @@ from pathlib import Path
 
 import aiohttp
 import grpc
-from compare import BATCHING, HERE, Serving, build_models, free_port, write_requests
+from server_comparison import BATCHING, HERE, Serving, build_models, free_port, write_requests
 
 sys.path.insert(0, str(HERE.parent))
 
