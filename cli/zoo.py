@@ -37,3 +37,94 @@ def convert_elmo(options: Path, weights: Path, out: Path) -> None:
 
     zoo.Elmo.from_checkpoint(options, weights).save_to_preset(out)
     click.echo(out)
+
+
+@convert.command(
+    "bert",
+    examples=(
+        "polysemy convert bert uncased_L-12_H-768_A-12 bert_base",
+        "polysemy convert bert bert-base-uncased bert_base --allow-pickle",
+        "polysemy convert bert bert_base bert_base_hf --to huggingface",
+    ),
+)
+@click.argument("checkpoint", type=_path)
+@click.argument("out", type=_path)
+@click.option(
+    "--to",
+    "target",
+    type=click.Choice(["preset", "huggingface"]),
+    default="preset",
+    show_default=True,
+    help="Format of OUT.",
+)
+@click.option(
+    "--allow-pickle", is_flag=True, help="Read pytorch_model.bin if there is no safetensors file."
+)
+def convert_bert(checkpoint: Path, out: Path, target: str, allow_pickle: bool) -> None:
+    """Read a BERT of Google, Hugging Face, Model Garden or a preset. CHECKPOINT; OUT (folders)."""
+    from .. import zoo
+
+    bert = (
+        zoo.Bert.from_preset(checkpoint)
+        if _is_preset(checkpoint)
+        else zoo.Bert.from_checkpoint(checkpoint, allow_pickle=allow_pickle)
+    )
+    if target == "huggingface":
+        bert.save_as_huggingface(out)
+    else:
+        bert.save_to_preset(out)
+    click.echo(out)
+
+
+def _is_preset(folder: Path) -> bool:
+    """Whether a folder, or a name, is a preset: Hugging Face's folders have a config.json, too."""
+    import json
+
+    from ..zoo.preset import list_presets
+
+    path = folder / "config.json"
+    if not path.is_file():
+        return str(folder) in list_presets()
+    return "class_name" in json.loads(path.read_text(encoding="utf-8"))
+
+
+@convert.command("gpt2", examples=("polysemy convert gpt2 models/124M gpt2_dir",))
+@click.argument("directory", type=_path)
+@click.argument("out", type=_path)
+@click.option("--allow-pickle", is_flag=True, help="Read pytorch_model.bin, a pickle.")
+def convert_gpt2(directory: Path, out: Path, allow_pickle: bool) -> None:
+    """Read OpenAI's or Hugging Face's GPT-2. DIRECTORY holds it; OUT is the preset's folder."""
+    from .. import zoo
+
+    model = zoo.GPT2CausalLM.from_checkpoint(directory, allow_pickle=allow_pickle)
+    model.save_to_preset(out)
+    click.echo(out)
+
+
+@cli.command(
+    examples=(
+        'polysemy generate gpt2_dir "The river bank"',
+        'polysemy generate gpt2_dir "The river" "A bank" --temperature 0.8 --top-k 40 --seed 1',
+        'polysemy generate gpt2_dir "The river bank" --num-beams 4 --length-penalty 0.6',
+    )
+)
+@click.argument("preset")
+@click.argument("prompts", nargs=-1, required=True, metavar="PROMPT...")
+@click.option("--max-length", default=64, show_default=True, help="Most tokens to add.")
+@click.option("--min-length", default=0, help="No end before so many.")
+@click.option("--temperature", default=0.0, help="0 takes the best token each time.")
+@click.option("--top-k", default=0, help="Draw from the k best; 0: from all.")
+@click.option("--top-p", default=1.0, help="Draw from the best that make up this probability.")
+@click.option("--num-beams", default=1, help="From 2 on a beam search.")
+@click.option("--length-penalty", default=0.0, help="Alpha of GNMT, of a beam search.")
+@click.option("--repetition-penalty", default=1.0, help="More than 1 lowers what was there.")
+@click.option("--no-repeat-ngram", default=0, help="No sequence of so many tokens twice.")
+@click.option("--seed", default=0, help="Of the first prompt; the next ones count on.")
+def generate(preset: str, prompts: tuple[str, ...], seed: int, **options) -> None:
+    """Continue texts by a language model. PRESET is a name or a folder; prints PROMPT and more."""
+    from .. import zoo
+
+    sampling = zoo.Sampling(**options)
+    model = zoo.GPT2CausalLM.from_preset(preset)
+    for prompt, text in zip(prompts, model.generate(prompts, sampling, seed), strict=True):
+        click.echo(prompt + text)

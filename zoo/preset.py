@@ -210,7 +210,9 @@ def load(directory, cls: type | None = None, overrides: dict | None = None) -> k
     variables = saved_variables(model)
     table = [Weight(variable.path, variable.path) for variable in variables]
     assign_weights(variables, tensors, table, origin=str(directory / WEIGHTS))
-    return model if wanted is config else model.backbone
+    while cls is not None and not isinstance(model, cls):
+        model = model.backbone
+    return model
 
 
 def _without_training(config):

@@ -5,6 +5,7 @@ import tensorflow as tf
 from .span_decoding import NONE, best_spans, windows
 
 
+@tf.autograph.experimental.do_not_convert
 def answer(model, questions, contexts, num_answers):
     """See `BertSpanQA.answer`."""
     if model.preprocessor is None:
@@ -21,8 +22,7 @@ def answer(model, questions, contexts, num_answers):
     context, starts, ends = (x.merge_dims(1, 2) for x in pieces)
     found = windows(question, context, model.window_length, model.stride, model.max_question_length)
     inputs = preprocessor.pack([found.question, found.context], _longest(found))
-    call = tf.autograph.experimental.do_not_convert(model)
-    outputs = call({name: inputs[name] for name in model.input}, training=False)
+    outputs = model({name: inputs[name] for name in model.input}, training=False)
     rows = tf.size(contexts, tf.int64)
     spans = best_spans(
         found,

@@ -2,7 +2,7 @@ import keras
 from keras import ops
 
 from ..backbone import Backbone
-from ..task import TaskModel
+from ..preset import import_classes
 from .pooler import Pooler
 
 
@@ -110,4 +110,9 @@ class BertFeatures(Backbone):
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
-        return TaskModel.from_config.__func__(cls, config, custom_objects)
+        config = dict(config)
+        import_classes(config["backbone"])
+        config["backbone"] = keras.saving.deserialize_keras_object(
+            config["backbone"], custom_objects=custom_objects
+        )
+        return super().from_config(config, custom_objects)

@@ -19,6 +19,7 @@ class BertMaskedPreprocessor(BertPreprocessor):
     [[2], [0]]
     """
 
+    @tf.autograph.experimental.do_not_convert
     def pack(self, segments, sequence_length=None):
         inputs = super().pack(segments, sequence_length)
         masked = tf.equal(inputs["token_ids"], self.special_tokens()["mask_id"])

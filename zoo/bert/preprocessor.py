@@ -80,6 +80,7 @@ class BertPreprocessor(Preprocessor):
         """
         return self.word_piece.with_offsets(_texts("sentences", sentences))
 
+    @tf.autograph.experimental.do_not_convert
     def pack(self, segments, sequence_length=None):
         """One or two segments to the model's inputs.
 
@@ -116,6 +117,7 @@ class BertPreprocessor(Preprocessor):
         room = (self.max_length if length is None else length) - 1 - len(segments)
         return packing.trim(segments, room), length
 
+    @tf.autograph.experimental.do_not_convert
     def __call__(self, sentences, pairs=None):
         """Encodes texts, or pairs of texts, one of each: string (B,) or list of str -> dict."""
         segments = [self.tokenize_ids(sentences)]
@@ -123,6 +125,7 @@ class BertPreprocessor(Preprocessor):
             segments.append(self.word_piece(_texts("pairs", pairs)))
         return self.pack(segments)
 
+    @tf.autograph.experimental.do_not_convert
     def tokens(self, tokens):
         """Encodes texts that are split into words already; each word is cut into pieces by itself.
 

@@ -27,6 +27,7 @@ class BertTaggerPreprocessor(Preprocessor):
         super().__init__(name=name)
         self.encoder = encoder
 
+    @tf.autograph.experimental.do_not_convert
     def tokens(self, tokens):
         """Encodes words: string (B, W) padded with "", ragged (B, (W)) or lists of lists of str.
 

@@ -79,6 +79,8 @@ class WordPiece(tf.Module):
         """The id of a piece that is in the vocabulary."""
         return self.vocabulary.words.index(piece)
 
+    # Without AutoGraph, which takes long to trace and has nothing to convert; so below.
+    @tf.autograph.experimental.do_not_convert
     def __call__(self, texts):
         """The ids of the pieces: string (N,) or list of str -> ragged int32 (N, (words), (pieces)).
 
@@ -88,6 +90,7 @@ class WordPiece(tf.Module):
         words, _, _ = self._words(texts)
         return words.with_values(self._tokenizer.tokenize(words.values))
 
+    @tf.autograph.experimental.do_not_convert
     def with_offsets(self, texts):
         """The same with the characters that each piece stands for: -> `Pieces`."""
         texts = tf.convert_to_tensor(texts, tf.string)
