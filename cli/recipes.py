@@ -96,3 +96,42 @@ def demo(out: Path) -> None:
     from ..recipes import demo as recipe
 
     recipe.main(out)
+
+
+@cli.command(
+    examples=(
+        'polysemy attention minilm_l6_en "The animal slept because it was tired." --out it.html',
+        'polysemy attention bert_base "A cat." "An animal." --layer 5 --head 2 --out pair.png',
+    )
+)
+@click.argument("model")
+@click.argument("text")
+@click.argument("pair", required=False)
+@click.option("--layer", type=int, help="Counted from 1; by default the last one.")
+@click.option("--head", type=int, help="Counted from 1; by default all of the layer.")
+@click.option(
+    "--out",
+    "paths",
+    type=_path,
+    multiple=True,
+    metavar="FILE",
+    help="A .png, .html or .json to write. Repeatable.",
+)
+def attention(model, text, pair, layer, head, paths) -> None:
+    """Show who attends to whom. In MODEL, a preset or folder, that reads TEXT, or TEXT and PAIR.
+
+    Without a file to write, each token is printed with those that it attends to most.
+    """
+    from rich.markup import escape
+
+    from ..recipes.attention_view import attention_view, load_with_attention
+
+    view = attention_view(load_with_attention(model), text, pair)
+    for path in paths:
+        click.echo(view.save(path, layer, head))
+    if not paths:
+        rows = [
+            (escape(token), *(f"{escape(other)} {100 * p:.0f} %" for other, p in best))
+            for token, best in view.strongest(layer, head)
+        ]
+        print_table(("token", "attends to", "", ""), rows, "No token.")
