@@ -84,7 +84,10 @@ def reusable_model(
     # function that reads an untracked variable cannot be saved.
     known = {id(variable) for variable in variables}
     traces = [trace for part, specs in parts.items() for trace in part.trace(specs)]
-    for trace in [*traces, *signatures.values()]:
+    for function in signatures.values():
+        concrete = isinstance(function, tf.types.experimental.ConcreteFunction)
+        traces.append(function if concrete else function.get_concrete_function())
+    for trace in traces:
         for variable in trace.graph.variables:
             if id(variable) not in known:
                 known.add(id(variable))

@@ -26,7 +26,8 @@ class ServedFunctions:
 
     Knows the model by duck typing only; every hook is optional:
     `model.preprocessor` (callable on a string `(B,)` tensor), `model.serving_outputs(outputs,
-    inputs)` and `model.serving_signatures()`. Of the preprocessor:
+    inputs)` and `model.serving_signatures()`, {name: {"function", "inputs"}}; a `tf.function` with
+    an `input_signature` keeps its default values. Of the preprocessor:
 
     - `tokens(words)`: string (B, L) or ragged -> the model's inputs; `tokenize(sentences)`: (B,)
       string -> ragged words, strings or int32 ids;
@@ -198,7 +199,10 @@ class ServedFunctions:
         )
         functions.update({name: value["function"] for name, value in self._extra().items()})
         return {
-            name: tf.function(functions[name]).get_concrete_function(
+            name: functions[name]
+            # Saved as it is, with the values that its arguments default to.
+            if isinstance(functions[name], tf.types.experimental.PolymorphicFunction)
+            else tf.function(functions[name]).get_concrete_function(
                 **{key: _renamed(spec, key) for key, spec in specs.items()}
             )
             for name, specs in self.signature_inputs().items()

@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 from ..generation.generator import row_seeds
-from ..generation.sampling import DTYPES
+from ..generation.sampling import DTYPES, Sampling
 
 PROMPTS = tf.TensorSpec([None], tf.string, name="prompts")
 
@@ -17,11 +17,53 @@ def signatures(model):
 
     `next_word`: `prompts` (B,) string, `top_k` () int32 -> `tokens` (B, K) string, the most
     probable next tokens, best first, and their `probabilities` (B, K) float32.
+
+    A server fills in what a request leaves out: the defaults of `Sampling`, seed 0, `top_k` 5.
     """
+    options = {name: tf.TensorSpec([], dtype, name=name) for name, dtype in DTYPES.items()}
+    generate = {
+        "prompts": PROMPTS,
+        **options,
+        "seed": tf.TensorSpec([], tf.int64, name="seed"),
+    }
+    next_word = {"prompts": PROMPTS, "top_k": tf.TensorSpec([], tf.int32, name="top_k")}
+    return {
+        "generate": {"function": _generate(model, generate), "inputs": generate},
+        "next_word": {"function": _next_word(model, next_word), "inputs": next_word},
+    }
+
+
+def _generate(model, inputs):
     preprocessor = model.preprocessor
     stop_tokens = [] if preprocessor.end_id is None else [preprocessor.end_id]
+    default = Sampling().tensors()
 
-    def generate(prompts, seed, **options):
+    # SavedModels take default values from the arguments, in this order.
+    @tf.function(input_signature=list(inputs.values()), autograph=False)
+    def generate(
+        prompts,
+        max_length=default["max_length"],
+        min_length=default["min_length"],
+        temperature=default["temperature"],
+        top_k=default["top_k"],
+        top_p=default["top_p"],
+        num_beams=default["num_beams"],
+        length_penalty=default["length_penalty"],
+        repetition_penalty=default["repetition_penalty"],
+        no_repeat_ngram=default["no_repeat_ngram"],
+        seed=tf.constant(0, tf.int64),  # noqa: B008, as the others
+    ):
+        options = {
+            "max_length": max_length,
+            "min_length": min_length,
+            "temperature": temperature,
+            "top_k": top_k,
+            "top_p": top_p,
+            "num_beams": num_beams,
+            "length_penalty": length_penalty,
+            "repetition_penalty": repetition_penalty,
+            "no_repeat_ngram": no_repeat_ngram,
+        }
         ids = preprocessor.prompts(prompts)
         found = model.generator.in_graph(
             ids.to_tensor(),
@@ -33,16 +75,23 @@ def signatures(model):
         texts = preprocessor.decode(found["token_ids"], skip_specials=True)
         return {"texts": texts, "lengths": found["lengths"], "scores": found["scores"]}
 
-    def next_word(prompts, top_k):
+    return generate
+
+
+def _next_word(model, inputs):
+    preprocessor, size = model.preprocessor, model.backbone.vocabulary_size
+
+    @tf.function(input_signature=list(inputs.values()), autograph=False)
+    def next_word(prompts, top_k=tf.constant(5)):  # noqa: B008, the signature's default
         ids = preprocessor.prompts(prompts)
         lengths = tf.cast(ids.row_lengths(), tf.int32)
         ids = ids.to_tensor()
         batch_size, width = tf.unstack(tf.shape(ids))
         check = tf.debugging.Assert(
-            (width <= model.max_length) & (top_k >= 1) & (top_k <= model.backbone.vocabulary_size),
+            (width <= model.max_length) & (top_k >= 1) & (top_k <= size),
             [
                 f"Prompts must have at most {model.max_length} tokens and `top_k` be from 1 to "
-                f"{model.backbone.vocabulary_size}. Received: prompt and top_k",
+                f"{size}. Received: prompt and top_k",
                 width,
                 top_k,
             ],
@@ -56,14 +105,4 @@ def signatures(model):
         tokens = tf.reshape(preprocessor.decode(one_each), tf.shape(best))
         return {"tokens": tokens, "probabilities": probabilities}
 
-    options = {name: tf.TensorSpec([], dtype, name=name) for name, dtype in DTYPES.items()}
-    return {
-        "generate": {
-            "function": generate,
-            "inputs": {"prompts": PROMPTS, "seed": tf.TensorSpec([], tf.int64), **options},
-        },
-        "next_word": {
-            "function": tf.autograph.experimental.do_not_convert(next_word),
-            "inputs": {"prompts": PROMPTS, "top_k": tf.TensorSpec([], tf.int32)},
-        },
-    }
+    return next_word

@@ -18,7 +18,7 @@ CONFIG = {
     "vocab_size": len(VOCABULARY),
     "n_positions": 96,
     "n_embd": 24,
-    "n_layer": 3,
+    "n_layer": 2,
     "n_head": 4,
     "n_inner": 60,
     "activation_function": "gelu_new",
@@ -78,7 +78,7 @@ def published(tmp_path_factory):
     }
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def files():
     """What the folders are made of: `files.CONFIG`, `files.tensors(config)`, `files.write(…)`."""
     import types

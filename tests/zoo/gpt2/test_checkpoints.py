@@ -79,7 +79,7 @@ def test_openai_files(files, golden, tmp_path):
     config = {**files.CONFIG, "n_inner": 96}  # their files know four times the width only
     arrays = files.tensors(config)
     write_tensorflow(tmp_path, openai_names(config, arrays))
-    hparams = {"n_vocab": 267, "n_ctx": 96, "n_embd": 24, "n_head": 4, "n_layer": 3}
+    hparams = {"n_vocab": 267, "n_ctx": 96, "n_embd": 24, "n_head": 4, "n_layer": 2}
     (tmp_path / "hparams.json").write_text(json.dumps(hparams))
     write_byte_pairs(tmp_path, files.VOCABULARY, files.MERGES, ("encoder.json", "vocab.bpe"))
     model = GPT2CausalLM.from_checkpoint(tmp_path)
@@ -103,7 +103,7 @@ def test_openai_files(files, golden, tmp_path):
 def test_gpt_arrays(files, golden, published, tmp_path):
     config = {**files.GPT1_CONFIG, "n_head": 1}  # heads of 64 in their files: one here
     arrays = files.tensors(config)
-    order = LAYOUTS["openai-gpt"].names_in_order(3)
+    order = LAYOUTS["openai-gpt"].names_in_order(2)
     shaped = [arrays[name][None] if "c_" in name and arrays[name].ndim == 2 else arrays[name]
               for name in order]  # fmt: skip
     (tmp_path / "params_shapes.json").write_text(json.dumps([x.shape for x in shaped]))
@@ -127,7 +127,7 @@ def test_every_misfit_is_listed(files, tmp_path):
     del arrays["h.1.ln_2.bias"], arrays["ln_f.weight"]
     arrays["wpe.weight"] = arrays["wpe.weight"][:90]
     arrays["h.0.mlp.c_fc.weight"] = arrays["h.0.mlp.c_fc.weight"].T.copy()
-    arrays["h.3.ln_1.bias"] = np.zeros(24, "f4")
+    arrays["h.2.ln_1.bias"] = np.zeros(24, "f4")
     arrays["lm_head.weight"] = arrays["wte.weight"] + 1  # not the token vectors
     arrays["h.0.attn.bias"] = np.zeros((1, 1, 96, 96), "f4")  # a buffer of old files
     with pytest.raises(ValueError) as raised:
@@ -139,7 +139,7 @@ def test_every_misfit_is_listed(files, tmp_path):
         "missing tensor 'ln_f.weight'",
         "tensor 'wpe.weight' of shape (90, 24) does not fit",
         "tensor 'h.0.mlp.c_fc.weight' of shape (60, 24) does not fit",
-        "superfluous tensor 'h.3.ln_1.bias' (24,)",
+        "superfluous tensor 'h.2.ln_1.bias' (24,)",
         "superfluous tensor 'lm_head.weight' (267, 24)",
     ):
         assert line in message

@@ -4,10 +4,24 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from polysemy import serving
+from polysemy import cli, serving
+from polysemy.serving import server as serving_server
+from polysemy.serving.errors import ServingError
 from polysemy.zoo import GPT2, GPT2CausalLM, Sampling
 
 PROMPTS = ["the cat", "", "a hen é"]
+
+
+@pytest.fixture(scope="module")
+def model(files):
+    """One block: what is tested here is all around it, and each signature is traced."""
+    backbone = GPT2(
+        files.VOCABULARY, files.MERGES, num_layers=1, num_heads=2, hidden_dim=8, max_length=96
+    )
+    draw = np.random.default_rng(2)
+    for weight in backbone.weights:
+        weight.assign(draw.normal(scale=0.7, size=weight.shape))
+    return GPT2CausalLM(backbone)
 
 
 def test_text_is_continued(model):
@@ -36,9 +50,14 @@ def test_bad_calls(model):
 
 
 @pytest.fixture(scope="module")
-def exported(model, tmp_path_factory):
+def directory(model, tmp_path_factory):
     directory = tmp_path_factory.mktemp("exported") / "gpt2"
     serving.export(model, directory)
+    return directory
+
+
+@pytest.fixture(scope="module")
+def exported(directory):
     return tf.saved_model.load(str(directory / "1")).signatures
 
 
@@ -84,3 +103,35 @@ def test_bad_requests(exported):
             exported["generate"](prompts=tf.constant(["a"]), **scalars(**options))
     with pytest.raises(tf.errors.InvalidArgumentError, match="`top_k` be from 1 to 267"):
         exported["next_word"](prompts=tf.constant(["a"]), top_k=tf.constant(0))
+
+
+def test_served_over_grpc_with_defaults(model, directory):
+    with serving_server.Server(directory.parent, port=0, rest_api_port=0) as server:
+        with serving.Client(server.address) as client:
+            expected = model.generate(PROMPTS, Sampling())
+            found = client.predict("gpt2", signature="generate", prompts=PROMPTS)
+            assert [text.decode() for text in found["texts"]] == expected
+            sampling = Sampling(max_length=5, temperature=0.8, top_k=9)
+            expected = model.generate(PROMPTS, sampling, seeds=4)
+            asked = {"max_length": 5, "temperature": 0.8, "top_k": 9, "seed": np.int64(4)}
+            found = client.predict("gpt2", {"prompts": PROMPTS, **asked}, signature="generate")
+            assert [text.decode() for text in found["texts"]] == expected
+            words = client.predict("gpt2", signature="next_word", prompts=PROMPTS)
+            assert words["tokens"].shape == (3, 5)
+            with pytest.raises(ServingError, match="`max_length` must be at least 1"):
+                client.predict("gpt2", signature="generate", prompts=PROMPTS, max_length=0)
+
+
+def test_the_commands(model, tmp_path, capsys):
+    model.backbone.save_as_huggingface(tmp_path / "hf")
+    preset = str(tmp_path / "preset")
+    assert cli.main(["convert", "gpt2", str(tmp_path / "hf"), preset]) == 0
+    assert capsys.readouterr().out == f"{preset}\n"
+    options = ["--max-length", "6", "--temperature", "0.9", "--top-k", "8", "--seed", "2"]
+    assert cli.main(["generate", preset, *PROMPTS[:2], *options]) == 0
+    sampling = Sampling(max_length=6, temperature=0.9, top_k=8)
+    texts = model.generate(PROMPTS[:2], sampling, seeds=2)
+    expected = "".join(p + text + "\n" for p, text in zip(PROMPTS, texts, strict=False))
+    assert capsys.readouterr().out == expected
+    assert cli.main(["generate", preset, "a", "--max-length", "0"]) == 1
+    assert "`max_length` must be at least 1" in capsys.readouterr().err

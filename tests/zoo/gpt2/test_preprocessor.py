@@ -1,3 +1,5 @@
+import functools
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -6,9 +8,15 @@ from polysemy.zoo import GPT2, Tagger
 from polysemy.zoo.gpt2.preprocessor import GPT2Preprocessor
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def make(files):
-    return lambda **arguments: GPT2Preprocessor(files.VOCABULARY, files.MERGES, **arguments)
+    """Makes one with these arguments, once for the module: each is traced at its first text."""
+
+    @functools.cache
+    def made(**arguments):
+        return GPT2Preprocessor(files.VOCABULARY, files.MERGES, **arguments)
+
+    return made
 
 
 def test_text_is_padded_behind_its_end(make):
