@@ -61,7 +61,7 @@ def build_optimizer(config: TrainerConfig, total_updates: int | None = None):
     if config.weight_decay is not None:
         arguments["weight_decay"] = config.weight_decay
     accumulation = config.gradient_accumulation if config.gradient_accumulation > 1 else None
-    cls = _summed_before_clipping(OPTIMIZERS[config.optimizer])
+    cls = _summed_before_clipping(_in_one_pass(OPTIMIZERS[config.optimizer]))
     if config.layer_decay is not None:
         cls = _decayed_by_layer(cls, config.layer_decay)
     try:
@@ -81,6 +81,41 @@ def build_optimizer(config: TrainerConfig, total_updates: int | None = None):
     if config.weight_decay is not None:
         optimizer.exclude_from_weight_decay(var_names=list(UNDECAYED))
     return optimizer
+
+
+def _in_one_pass(cls):
+    """Returns a subclass of Adam or AdamW that updates a variable by one op; others as they are.
+
+    Keras's own step is a dozen ops, each of which reads and writes as much memory as the variable:
+    for the embeddings of a small model, as long as all else of a training step on short texts.
+    """
+    if cls not in (keras.optimizers.Adam, keras.optimizers.AdamW):
+        return cls
+
+    class Optimizer(cls):
+        def update_step(self, gradient, variable, learning_rate):
+            if self.amsgrad:
+                super().update_step(gradient, variable, learning_rate)
+                return
+            index = self._get_variable_index(variable)
+            dtype = variable.dtype
+            update = tf.cast(self.iterations + 1, dtype)
+            tf.raw_ops.ResourceApplyAdam(
+                var=variable.handle,
+                m=self._momentums[index].value.handle,
+                v=self._velocities[index].value.handle,
+                beta1_power=tf.cast(self.beta_1, dtype) ** update,
+                beta2_power=tf.cast(self.beta_2, dtype) ** update,
+                lr=tf.cast(learning_rate, dtype),
+                beta1=tf.cast(self.beta_1, dtype),
+                beta2=tf.cast(self.beta_2, dtype),
+                epsilon=tf.cast(self.epsilon, dtype),
+                grad=tf.cast(tf.convert_to_tensor(gradient), dtype),
+                use_locking=True,
+            )
+
+    Optimizer.__name__ = cls.__name__
+    return Optimizer
 
 
 def _summed_before_clipping(cls):

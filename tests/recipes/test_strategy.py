@@ -17,9 +17,12 @@ OVERRIDES = (
 )
 
 
-def test_two_replicas_are_one(start, toy_task, tmp_path):
-    process = start(tmp_path / "two", "trainer.strategy=mirrored", *OVERRIDES, TOY_CPUS="2")
-    trainer = build_trainer(toy_task.toy.run("default", 1, OVERRIDES), tmp_path / "one")
+# Descent shows a wrong scale, which Adam's division by the gradient's own size would hide.
+@pytest.mark.parametrize("more", [(), ("trainer.optimizer=adamw", "trainer.learning_rate=0.01")])
+def test_two_replicas_are_one(start, toy_task, tmp_path, more):
+    overrides = (*OVERRIDES, *more)
+    process = start(tmp_path / "two", "trainer.strategy=mirrored", *overrides, TOY_CPUS="2")
+    trainer = build_trainer(toy_task.toy.run("default", 1, overrides), tmp_path / "one")
     trainer.train()
     output, _ = process.communicate(timeout=240)
     assert process.returncode == 0, output
@@ -29,8 +32,8 @@ def test_two_replicas_are_one(start, toy_task, tmp_path):
     ):
         names = [name for name in one.files if name != "state"]
         for name in names:
-            np.testing.assert_allclose(two[name], one[name], atol=1e-6)
-    assert len(names) == 6
+            np.testing.assert_allclose(two[name], one[name], atol=1e-5 if more else 1e-6)
+    assert len(names) == (14 if more else 6)
     metrics = [
         (tmp_path / folder / "metrics.csv").read_text().splitlines()
         for folder in ("one", "two/toy/default/seed1")
@@ -38,7 +41,7 @@ def test_two_replicas_are_one(start, toy_task, tmp_path):
     column = metrics[0][0].split(",").index("loss")
     for row_one, row_two in zip(metrics[0][1:], metrics[1][1:], strict=True):
         losses = [float(row.split(",")[column]) for row in (row_one, row_two)]
-        assert losses[0] == pytest.approx(losses[1], abs=1e-6)
+        assert losses[0] == pytest.approx(losses[1], abs=1e-5)
 
 
 def test_accumulation_on_replicas_is_refused(toy_task, tmp_path, monkeypatch):

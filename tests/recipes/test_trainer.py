@@ -94,6 +94,20 @@ def test_evaluation_leaves_the_states(toy_task, tmp_path):
     np.testing.assert_array_equal(layer.mean, np.zeros(3))
 
 
+def test_the_precision_reaches_the_model(toy_task, tmp_path, monkeypatch):
+    build, seen = toy_task.Toy.build_model, []
+
+    def spy(task):
+        model = build(task)
+        seen.extend(layer.compute_dtype for layer in model.layers if layer.weights)
+        return model
+
+    monkeypatch.setattr(toy_task.Toy, "build_model", spy)
+    overrides = ["trainer.mixed_precision=mixed_bfloat16", "trainer.steps=1"]
+    run_experiment(toy_task.toy, ("train",), overrides, tmp_path, variants=["default"])
+    assert set(seen) == {"bfloat16"} and keras.config.dtype_policy().name == "float32"
+
+
 def test_a_loss_that_is_not_finite_keeps_the_checkpoint(toy_task, tmp_path):
     run = toy_task.toy.run("default", 1, ["trainer.optimizer=sgd", "trainer.learning_rate=1e38"])
     with pytest.raises(FloatingPointError, match="must be finite.*at step 10"):
