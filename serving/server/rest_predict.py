@@ -156,12 +156,13 @@ def from_rows(instances: Any, dtypes: Mapping[str, tf.DType]) -> dict[str, np.nd
         alias, dtype = next(iter(dtypes.items()))
         return {alias: _stacked(instances, dtype)}
     for i, row in enumerate(instances):
+        if row.keys() == dtypes.keys():
+            continue
         where = f"Failed to process element: {i} of 'instances' list. JSON object: {preview(row)}"
         for alias in row:
             if alias not in dtypes:
                 raise invalid_argument(f"{where} does not have named input: {alias}")
-        if len(row) != len(dtypes):
-            raise invalid_argument(f"{where} keys must be equal to: {','.join(dtypes)}")
+        raise invalid_argument(f"{where} keys must be equal to: {','.join(dtypes)}")
     return {
         alias: _stacked([row[alias] for row in instances], dtype) for alias, dtype in dtypes.items()
     }
