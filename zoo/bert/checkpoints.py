@@ -125,7 +125,7 @@ def _read_hugging_face(folder, allow_pickle):
             f"model_type={kind!r}, position_embedding_type={positions!r}, "
             f"is_decoder={config.get('is_decoder', False)}"
         )
-    from .huggingface import read_tensors
+    from ..huggingface import read_tensors
 
     tensors, origin = read_tensors(folder, allow_pickle)
     names = ("LayerNorm.gamma", "LayerNorm.weight"), ("LayerNorm.beta", "LayerNorm.bias")

@@ -76,7 +76,7 @@ class BertPretrainer(BertTask):
         return masked_preprocessor(self.backbone)
 
     def compute_loss(
-        self, x: Any = None, y=None, y_pred: Any = None, sample_weight=None, training=True
+        self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight=None, training=True
     ):
         """The sum of the mean cross-entropies, in nats: over the chosen tokens, and over texts."""
         follows = ops.sparse_categorical_crossentropy(

@@ -42,7 +42,7 @@ def windows(question, context, max_length=384, stride=128, max_question_length=6
 
     Example:
     >>> question, context = tf.ragged.constant([[7, 8]]), tf.ragged.constant([list(range(9))])
-    >>> found = windows(question, context, max_length=10, stride=3)
+    >>> found = windows(question, context, max_length=10, stride=3, max_question_length=2)
     >>> found.start.numpy().tolist(), found.context.to_list()
     ([0, 3, 6], [[0, 1, 2, 3, 4], [3, 4, 5, 6, 7], [6, 7, 8]])
     """

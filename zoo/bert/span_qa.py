@@ -109,7 +109,7 @@ class BertSpanQA(BertTask):
         return (self.scores,)
 
     def compute_loss(
-        self, x: Any = None, y=None, y_pred: Any = None, sample_weight=None, training=True
+        self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight=None, training=True
     ):
         """The mean over rows of both positions' cross-entropies, which are averaged."""
         each = [

@@ -1,6 +1,11 @@
+from typing import Any
+
+import keras
+
 from ..task import TaskModel
 
 
+@keras.saving.register_keras_serializable(package="polysemy")
 class BertTask(TaskModel):
     """A head around a `Bert`, with the published formats that it can be read from and written to.
 
@@ -50,7 +55,8 @@ class BertTask(TaskModel):
 
         checkpoint = read_checkpoint(path, allow_pickle)
         arguments = {**cls.arguments_from(checkpoint), **arguments}
-        model = cls(build(Bert, checkpoint, backbone or {}), **arguments)
+        make: Any = cls  # a subclass, whose constructor takes the backbone first
+        model = make(build(Bert, checkpoint, backbone or {}), **arguments)
         assign(model.backbone, checkpoint, model.head_layers, cls.head_parts)
         return model
 

@@ -114,4 +114,4 @@ def segment_ids(segments, length=None):
 
 def lengths(segments):
     """Items of each row that `join` makes: (B,) int64."""
-    return sum(segment.row_lengths() + 1 for segment in segments) + 1
+    return tf.add_n([segment.row_lengths() + 1 for segment in segments]) + 1
