@@ -59,18 +59,64 @@ def serve(arguments: tuple[str, ...], engine: str) -> None:
     serve_forever(options=options, engine=engine)
 
 
-@cli.command(examples=('polysemy predict localhost:8500 ner "Ada lives in London ."',))
-@click.argument("address", metavar="HOST:PORT")
+@cli.command(
+    examples=(
+        'polysemy predict localhost:8500 ner "Ada lives in London ."',
+        'polysemy predict http://localhost:8501 ner "Ada lives in London ."',
+    )
+)
+@click.argument("address", metavar="ADDRESS")
 @click.argument("model")
 @click.argument("text", nargs=-1, required=True)
 @click.option("--signature", default="serving_default", show_default=True)
 def predict(address: str, model: str, text: tuple[str, ...], signature: str) -> None:
-    """Ask a running server. MODEL's outputs for each TEXT, by one gRPC request, as JSON."""
+    """Ask a running server. MODEL's outputs for each TEXT, by one request, as JSON.
+
+    ADDRESS is HOST:PORT of gRPC or http://HOST:PORT of REST.
+    """
     from ..serving.client import Client
 
     with Client(address) as client:
         outputs = client.predict(model, {"sentences": list(text)}, signature=signature)
     click.echo(json.dumps({name: plain(value) for name, value in outputs.items()}))
+
+
+@cli.command(examples=("polysemy archive /models/elmo/1 elmo.tar.gz",))
+@click.argument("version_directory", metavar="VERSION_DIR", type=_path)
+@click.argument("path", metavar="FILE", type=_path)
+def archive(version_directory: Path, path: Path) -> None:
+    """Pack an export for TF Hub. VERSION_DIR, one version of a model, becomes FILE, a tar.gz."""
+    from ..serving.hub_archive import archive as pack
+
+    click.echo(pack(version_directory, path))
+
+
+@cli.command(
+    examples=(
+        "polysemy deploy /models --to compose --out deployment",
+        "polysemy deploy /models --to kubernetes --out manifests --replicas 3 --cpus 4",
+    )
+)
+@click.argument("directory", metavar="DIR", type=_path)
+@click.option("--to", required=True, type=click.Choice(["compose", "kubernetes"]))
+@click.option("--out", required=True, type=_path, help="Folder of the files.")
+@click.option("--name", help="Of the deployment. [made of DIR's name]")
+@click.option("--image", help="[tensorflow/serving, of the version that exported the models]")
+@click.option("--replicas", default=2, show_default=True, help="Servers at least (Kubernetes).")
+@click.option("--max-replicas", default=8, show_default=True, help="Servers at most (Kubernetes).")
+@click.option("--cpus", default=2, show_default=True, help="Cores of each server.")
+@click.option("--gpu", is_flag=True, help="An NVIDIA GPU for each server.")
+@click.option("--overwrite", is_flag=True, help="Replace files that differ.")
+def deploy(directory, to, out, name, image, replicas, max_replicas, cpus, gpu, overwrite) -> None:
+    """Write what runs models in production. TensorFlow Serving's configuration and manifests.
+
+    DIR holds one model's versions, or one folder for each model, as `polysemy serve` takes it.
+    """
+    from ..serving.deploy import deploy as write
+
+    numbers = (replicas, max_replicas, cpus)
+    for path in write(directory, to, out, name, image, *numbers, gpu=gpu, overwrite=overwrite):
+        click.echo(path)
 
 
 def plain(value: Any) -> Any:

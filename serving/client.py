@@ -1,37 +1,53 @@
-"""A small client of TensorFlow Serving's gRPC protocol."""
+"""A small client of TensorFlow Serving's protocols, gRPC and REST."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import concurrent.futures
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import grpc
 import numpy as np
-import tensorflow as tf
 
-from .errors import ServingError
-from .protos import (
-    GetModelMetadataRequest,
-    GetModelMetadataResponse,
-    GetModelStatusRequest,
-    GetModelStatusResponse,
-    ModelSpec,
-    PredictRequest,
-    PredictResponse,
-    SignatureDefMap,
+from .client_batches import batches, concatenated, located
+from .client_calls import (
+    Call,
+    Signatures,
+    Target,
+    checked_in_flight,
+    checked_seconds,
+    checked_tls,
+    decoded,
+    is_rest,
+    merged,
 )
-
-_MAX_MESSAGE_BYTES = 2**31 - 1
+from .client_grpc import GrpcProtocol, SyncGrpc
+from .client_http import SyncHttp
+from .client_rest import RestProtocol
+from .client_retry import Retry
+from .client_tensors import as_arrays
+from .client_tls import TLS
+from .errors import ServingError
 
 
 class Client:
-    """Asks a model server: Polysemy's or TensorFlow Serving's.
+    """Asks a model server: Polysemy's or TensorFlow Serving's. Does not import TensorFlow.
+
+    Threads may share a client. `AsyncClient` is the same for event loops.
 
     Args:
-        address: str. "host:port" of gRPC.
-        timeout: float. Seconds for a call unless it says otherwise.
+        address: str. "host:port" of gRPC; "dns:///host:port" for a name with several addresses,
+            among which requests then take turns; "unix:path"; or "http://host:port" of REST, which
+            is slower, and needs no port that speaks HTTP/2.
+        timeout: float. Seconds for a request with all its retries, unless the call says otherwise.
+        retry: `Retry`. How often and when a request is sent again that the server did not take:
+            after UNAVAILABLE, and after nothing else. Default: four times within about 3 seconds.
+        tls: `TLS`, or True for the system's authorities. Default: none for gRPC; https:// has it.
 
     Raises:
+        ValueError: if an argument is wrong.
         ServingError: by every method, with the server's code and text in one line; UNAVAILABLE
             where nobody listens, DEADLINE_EXCEEDED after the timeout.
 
@@ -40,82 +56,95 @@ class Client:
     'localhost:8500'
     """
 
-    def __init__(self, address: str, timeout: float = 60.0) -> None:
+    def __init__(
+        self,
+        address: str,
+        timeout: float = 60.0,
+        retry: Retry | None = None,
+        tls: TLS | bool | None = None,
+    ) -> None:
+        rest = is_rest(address)
+        tls = checked_tls(address, tls)
         self.address = address
-        self.timeout = timeout
-        self._channel = grpc.insecure_channel(
-            address,
-            options=[
-                ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
-                ("grpc.max_send_message_length", -1),
-            ],
-        )
-        self._predict = self._method("PredictionService/Predict", PredictRequest, PredictResponse)
-        self._get_metadata = self._method(
-            "PredictionService/GetModelMetadata", GetModelMetadataRequest, GetModelMetadataResponse
-        )
-        self._get_status = self._method(
-            "ModelService/GetModelStatus", GetModelStatusRequest, GetModelStatusResponse
-        )
+        self.timeout = checked_seconds("timeout", timeout)
+        self.retry = retry or Retry()
+        self._protocol = RestProtocol() if rest else GrpcProtocol()
+        self._transport: Any = SyncHttp(address, tls) if rest else SyncGrpc(address, tls)
 
     def predict(
         self,
         model: str,
         inputs: Mapping[str, Any] | None = None,
+        *,
         signature: str | None = None,
         version: int | None = None,
+        label: str | None = None,
+        outputs: Sequence[str] | None = None,
         timeout: float | None = None,
+        batch_size: int | None = None,
+        max_in_flight: int = 4,
         **named_inputs: Any,
     ) -> dict[str, np.ndarray]:
-        """Runs a signature on one batch.
+        """Runs a signature.
 
         Args:
             model: str. The model's name.
             inputs: dict of input name to value; for names that are also arguments here.
             signature: str. Default: "serving_default".
             version: int. Default: the newest.
-            timeout: float. Seconds.
+            label: str. A label of a version, instead of its number.
+            outputs: list of str. Only these, which saves their way. Default: all.
+            timeout: float. Seconds for each request with its retries.
+            batch_size: int. Send the rows in requests of so many. Default: all in one. The answers
+                are put together in order; where lengths differ, shorter rows are padded with 0,
+                False or b"" at the end. The first request that fails ends the call.
+            max_in_flight: int. How many of these requests wait for answers at once.
             **named_inputs: inputs by name: arrays, or nested lists of strings, ints (sent as
-                int32), floats (as float32) or bools.
+                int32, or int64 where they are large), floats (as float32) or bools.
 
         Returns:
             dict of output name to array; strings are bytes.
+
+        Raises:
+            ValueError: if an argument is wrong, before anything is sent.
         """
-        request = PredictRequest()
-        request.model_spec.CopyFrom(_spec(model, version))
-        request.model_spec.signature_name = signature or ""
-        for name, value in {**(inputs or {}), **named_inputs}.items():
-            request.inputs[name].CopyFrom(tf.make_tensor_proto(value))
-        response = self._call(self._predict, request, timeout)
-        return {name: tf.make_ndarray(proto) for name, proto in response.outputs.items()}
+        target = Target(model, version, label, signature)
+        arrays = as_arrays(merged(inputs, named_inputs))
+        seconds = self.timeout if timeout is None else checked_seconds("timeout", timeout)
+        in_flight = checked_in_flight(max_in_flight)
+        parts = None if batch_size is None else list(batches(arrays, batch_size))
+        # REST alone; versions do not change, but which one answers may from call to call.
+        signatures = self._signatures(target, seconds) if self._protocol.needs_signatures else None
+
+        def ask(some: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+            return self._call(self._protocol.predict(target, some, outputs, signatures), seconds)
+
+        return ask(arrays) if parts is None else _in_parallel(ask, parts, in_flight)
 
     def metadata(
-        self, model: str, version: int | None = None, timeout: float | None = None
-    ) -> dict[str, dict[str, dict[str, tf.TensorSpec]]]:
-        """The signatures: {signature: {"inputs": {name: spec}, "outputs": {name: spec}}}."""
-        request = GetModelMetadataRequest(metadata_field=["signature_def"])
-        request.model_spec.CopyFrom(_spec(model, version))
-        response = self._call(self._get_metadata, request, timeout)
-        signatures = SignatureDefMap()
-        response.metadata["signature_def"].Unpack(signatures)
-        return {
-            name: {"inputs": _specs(definition.inputs), "outputs": _specs(definition.outputs)}
-            for name, definition in signatures.signature_def.items()
-        }
+        self,
+        model: str,
+        version: int | None = None,
+        label: str | None = None,
+        timeout: float | None = None,
+    ) -> Signatures:
+        """The signatures: {signature: {"inputs": {name: info}, "outputs": {name: info}}}.
+
+        Each `TensorInfo` has a `dtype` ("int32", "string") and a `shape`, (None, 128).
+        """
+        seconds = self.timeout if timeout is None else checked_seconds("timeout", timeout)
+        return self._call(self._protocol.metadata(Target(model, version, label)), seconds)
 
     def status(
         self, model: str, version: int | None = None, timeout: float | None = None
     ) -> dict[int, str]:
         """The state of each version ("AVAILABLE", "LOADING", ...), newest first."""
-        request = GetModelStatusRequest()
-        request.model_spec.CopyFrom(_spec(model, version))
-        response = self._call(self._get_status, request, timeout)
-        entries = response.model_version_status
-        return {entry.version: entry.State.Name(entry.state) for entry in entries}
+        seconds = self.timeout if timeout is None else checked_seconds("timeout", timeout)
+        return self._call(self._protocol.status(Target(model, version)), seconds)
 
     def close(self) -> None:
         """Closes the connection."""
-        self._channel.close()
+        self._transport.close()
 
     def __enter__(self) -> Client:
         return self
@@ -123,35 +152,52 @@ class Client:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _method(self, name: str, request: Any, response: Any) -> Any:
-        return self._channel.unary_unary(
-            f"/tensorflow.serving.{name}",
-            request_serializer=request.SerializeToString,
-            response_deserializer=response.FromString,
-        )
+    def _signatures(self, target: Target, seconds: float) -> Signatures:
+        plain = Target(target.model, target.version, target.label)
+        return self._call(self._protocol.metadata(plain), seconds)
 
-    def _call(self, method: Any, request: Any, timeout: float | None) -> Any:
+    def _call(self, call: Call, timeout: float) -> Any:
+        deadline = time.monotonic() + timeout
+        for pause in (*self.retry.pauses(), None):
+            try:
+                answer = self._transport.send(call, deadline - time.monotonic())
+                return decoded(call, answer, self.address)
+            except ServingError as error:
+                again = error.code is grpc.StatusCode.UNAVAILABLE and pause is not None
+                if not again or time.monotonic() + pause >= deadline:
+                    raise
+            time.sleep(pause)
+
+
+def _in_parallel(
+    ask: Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]],
+    parts: list[tuple[int, dict[str, np.ndarray]]],
+    in_flight: int,
+) -> dict[str, np.ndarray]:
+    """Asks for every part, a few at a time."""
+    answers: list[Any] = [None] * len(parts)
+    rows = [max((len(array) for array in part.values()), default=0) for _, part in parts]
+    todo = iter(range(len(parts)))
+    lock, failed = threading.Lock(), threading.Event()
+
+    def work() -> None:
+        while not failed.is_set():
+            with lock:
+                index = next(todo, None)
+            if index is None:
+                return
+            try:
+                answers[index] = ask(parts[index][1])
+            except ServingError as error:
+                failed.set()
+                raise located(error, parts[index][0], rows[index]) from error
+
+    workers = min(in_flight, len(parts))
+    with concurrent.futures.ThreadPoolExecutor(workers, "polysemy-client") as pool:
+        futures = [pool.submit(work) for _ in range(workers)]
         try:
-            return method(request, timeout=self.timeout if timeout is None else timeout)
-        except grpc.RpcError as error:
-            call: Any = error
-            details = " ".join((call.details() or "").split())
-            raise ServingError(call.code(), details, self.address) from error
-
-
-def _spec(model: str, version: int | None) -> Any:
-    spec = ModelSpec(name=model)
-    if version is not None:
-        spec.version.value = version
-    return spec
-
-
-def _specs(infos: Mapping[str, Any]) -> dict[str, tf.TensorSpec]:
-    specs = {}
-    for name, info in infos.items():
-        if not info.dtype:
-            continue  # an operation, not a tensor: the initializer that TF 2 exports list
-        sizes = [None if dim.size < 0 else dim.size for dim in info.tensor_shape.dim]
-        shape = tf.TensorShape(None if info.tensor_shape.unknown_rank else sizes)
-        specs[name] = tf.TensorSpec(shape, tf.as_dtype(info.dtype), name)
-    return specs
+            for future in concurrent.futures.as_completed(futures):
+                future.result()
+        finally:
+            failed.set()  # whatever ended this, an interrupt too
+    return concatenated(answers, rows)

@@ -24,6 +24,7 @@ class ServingError(RuntimeError):
         super().__init__(f"{prefix}{code.name}: {message}")
         self.code = code
         self.message = message
+        self.address = address
 
 
 def invalid_argument(message: str) -> ServingError:

@@ -223,10 +223,32 @@ def test_predict_sends_the_texts_and_prints_json(monkeypatch, capsys):
     assert json.loads(capsys.readouterr().out) == {"tags": [["O"]]}
 
 
-def test_predict_says_that_nobody_listens(capsys):
-    assert cli.main(["predict", "localhost:1", "ner", "a"]) == 1
+@pytest.mark.parametrize("address", ["localhost:1", "http://localhost:1"])
+def test_predict_says_that_nobody_listens(address, capsys, monkeypatch):
+    from polysemy.serving.client_retry import Retry
+
+    monkeypatch.setattr("polysemy.serving.client.Retry", lambda: Retry(attempts=1))
+    assert cli.main(["predict", address, "ner", "a"]) == 1
     err = capsys.readouterr().err
-    assert err.startswith("Error: localhost:1: UNAVAILABLE: ") and err.count("\n") == 1
+    assert err.startswith(f"Error: {address}: UNAVAILABLE: ") and err.count("\n") == 1
+
+
+def test_archive_and_deploy_write_files(tmp_path, capsys):
+    import tensorflow as tf
+
+    tf.saved_model.save(tf.Module(), str(tmp_path / "empty" / "1"))
+    packed = tmp_path / "empty.tar.gz"
+    assert cli.main(["archive", str(tmp_path / "empty" / "1"), str(packed)]) == 0
+    assert capsys.readouterr().out == f"{packed}\n" and packed.stat().st_size > 100
+    arguments = ["deploy", str(tmp_path / "empty"), "--to", "compose", "--out", str(tmp_path / "o")]
+    assert cli.main(arguments) == 0
+    written = [Path(line).name for line in capsys.readouterr().out.splitlines()]
+    assert "compose.yaml" in written and "models.config" in written
+    assert cli.main([*arguments, "--cpus", "4"]) == 1
+    err = capsys.readouterr().err
+    assert err.startswith("Error: `overwrite` must be True") and err.count("\n") == 1
+    assert cli.main(["archive", str(tmp_path), str(packed)]) == 1
+    assert "`version_dir` must be the folder of one version" in capsys.readouterr().err
 
 
 def test_serve_passes_on_what_it_parsed(monkeypatch, caplog, capsys):
