@@ -163,8 +163,7 @@ class MultiHeadAttention(keras.layers.Layer):
         else:
             qkv = self._split(affine(query, self.qkv_kernel, self.qkv_bias), 3)  # (B, Lq, 3, H, d)
             if cache is None:
-                qkv = ops.transpose(qkv, (2, 0, 3, 1, 4))  # (3, B, H, Lq, d)
-                q, k, v = qkv[0], qkv[1], qkv[2]
+                q, k, v = ops.unstack(ops.transpose(qkv, (2, 0, 3, 1, 4)))  # (B, H, Lq, d) each
             else:
                 q = ops.transpose(qkv[:, :, 0], (0, 2, 1, 3))
                 cache = _write(cache, ops.transpose(qkv[:, :, 1:], (0, 2, 1, 3, 4)), cache_index)
@@ -187,8 +186,7 @@ class MultiHeadAttention(keras.layers.Layer):
 
     def _keys_and_values(self, pair):
         """(B, 2, Lk, H, d) -> two of (B, H, Lk, d)."""
-        pair = ops.transpose(ops.cast(pair, self.compute_dtype), (1, 0, 3, 2, 4))
-        return pair[0], pair[1]
+        return ops.unstack(ops.transpose(ops.cast(pair, self.compute_dtype), (1, 0, 3, 2, 4)))
 
     def _probabilities(self, q, k, attention_mask):
         """(B, H, Lq, d), (B, H, Lk, d), mask -> (B, H, Lq, Lk) float32."""
