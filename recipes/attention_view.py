@@ -54,12 +54,8 @@ class AttentionView:
             ValueError: there is no such layer or head.
         """
         layers, heads = self.probabilities.shape[:2]
-        layer = layers if layer is None else layer
-        _check("layer", layer, layers)
-        if head is None:
-            return self.probabilities[layer - 1].mean(axis=0)
-        _check("head", head, heads)
-        return self.probabilities[layer - 1, head - 1]
+        of_layer = self.probabilities[_index("layer", layers if layer is None else layer, layers)]
+        return of_layer.mean(axis=0) if head is None else of_layer[_index("head", head, heads)]
 
     def strongest(self, layer=None, head=None, count=3) -> list[tuple[str, list]]:
         """Each token with those that it attends to most: pairs of token and probability."""
@@ -232,6 +228,8 @@ def _names(preprocessor, ids):
     return [preprocessor.vocabulary[i] for i in ids]
 
 
-def _check(name, value, count):
-    if not 1 <= value <= count:
-        raise ValueError(f"`{name}` must be between 1 and {count}. Received: {name}={value}")
+def _index(name: str, number: int, count: int) -> int:
+    """Where the one of this number stands, counted from 1."""
+    if not 1 <= number <= count:
+        raise ValueError(f"`{name}` must be between 1 and {count}. Received: {name}={number}")
+    return number - 1

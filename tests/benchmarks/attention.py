@@ -135,11 +135,17 @@ def _memory(part, folder, options):
             for _ in range(3):
                 worker.ask(time="one", action=action)
             peaks[side] = worker.ask(memory=True)
-    whole = [[peaks[side]["peak"]] for side in scripts]
-    grown = [[peaks[side]["peak"] - peaks[side]["baseline"]] for side in scripts]
+    mine, theirs = peaks["ours"], peaks["torch"]
     target = None if options.quick else MEMORY_RATIO
     name = f"{label}, peak resident memory, float32"
     return [
-        Row(name, *whole, "torch float32", target, unit="MiB"),
-        Row(f"{name}, less the imports'", *grown, "torch float32", target, unit="MiB"),
+        Row(name, [mine["peak"]], [theirs["peak"]], "torch float32", target, unit="MiB"),
+        Row(
+            f"{name}, less the imports'",
+            [mine["peak"] - mine["baseline"]],
+            [theirs["peak"] - theirs["baseline"]],
+            "torch float32",
+            target,
+            unit="MiB",
+        ),
     ]

@@ -2,11 +2,13 @@
 # torch and transformers are in the benchmark's environment only.
 """PyTorch's side of the attention family. Started by `attention.py`, as a process."""
 
+from typing import Any
+
 import numpy as np
 import torch
 import transformers
 import worker
-from transformers import BertForSequenceClassification, BertModel, GPT2LMHeadModel
+from transformers import AutoModelForCausalLM, BertForSequenceClassification, BertModel
 
 
 def encode(dtype, folder):
@@ -51,8 +53,10 @@ def train(dtype, rows, length, folder):
 
 
 def decode(dtype, new, folder):
-    """`GPT2LMHeadModel.generate`, greedily, with its cache: "decode"."""
-    model = GPT2LMHeadModel.from_pretrained(f"{folder}/gpt2", dtype=getattr(torch, dtype)).eval()
+    """`transformers` generate, greedily, with its cache: "decode"."""
+    model = AutoModelForCausalLM.from_pretrained(
+        f"{folder}/gpt2", dtype=getattr(torch, dtype)
+    ).eval()
     prompts = torch.from_numpy(np.load(f"{folder}/gpt2.npz")["prompts"])
 
     def run():
