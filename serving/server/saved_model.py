@@ -10,6 +10,7 @@ import tensorflow as tf
 from google.protobuf.message import DecodeError
 
 from ..protos import SavedModel
+from .gradients import without_gradients
 
 
 def read_meta_graph(path: Path, tags: Sequence[str] = ("serve",)) -> Any:
@@ -52,7 +53,8 @@ def load_saved_model(path: Path, meta_graph: Any) -> Any:
         except ImportError:
             pass  # the op may come from elsewhere; if it does not, loading names it
     try:
-        return tf.saved_model.load(str(path), tags=list(meta_graph.meta_info_def.tags))
+        with without_gradients():
+            return tf.saved_model.load(str(path), tags=list(meta_graph.meta_info_def.tags))
     # What TensorFlow raises for a damaged file depends on the byte that is wrong.
     except (
         OSError,
