@@ -54,9 +54,8 @@ def train(dtype, rows, length, folder):
 
 def decode(dtype, new, folder):
     """`transformers` generate, greedily, with its cache: "decode"."""
-    model = AutoModelForCausalLM.from_pretrained(
-        f"{folder}/gpt2", dtype=getattr(torch, dtype)
-    ).eval()
+    name, kind = f"{folder}/gpt2", getattr(torch, dtype)
+    model: Any = AutoModelForCausalLM.from_pretrained(name, dtype=kind).eval()
     prompts = torch.from_numpy(np.load(f"{folder}/gpt2.npz")["prompts"])
 
     def run():
