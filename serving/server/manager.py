@@ -279,11 +279,13 @@ class ModelManager:
             self.changed.notify_all()
 
     def _retire(self, model: ServedModel) -> None:
+        model.refresh()
         for version in model.superseded():
             version.state = States.UNLOADING
             LOGGER.info("model %r version %d leaves", version.model, version.number)
             if not version.users:
                 self._free(version)
+        model.refresh()
         self.changed.notify_all()
 
     def _free(self, version: ModelVersion) -> None:

@@ -28,6 +28,11 @@ def configured_models(options: ServerOptions) -> list[Any]:
     >>> [(config.name, config.base_path) for config in configured_models(options)]
     [('elmo', '/models/elmo')]
     """
+    if options.directory and (options.model_base_path or options.model_config_file):
+        raise ValueError(
+            "`directory` must not come with `model_base_path` or `model_config_file`. "
+            f"Received: directory={options.directory!r} and one of them"
+        )
     if options.directory:
         name = None if options.model_name in ("", "default") else options.model_name
         models = find_models(options.directory, name)

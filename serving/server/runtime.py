@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import tensorflow as tf
 
 from .options import ServerOptions
@@ -40,3 +42,12 @@ def set_parallelism(options: ServerOptions) -> None:
                     "The parallelism flags must be given to a process that has not used "
                     f"TensorFlow yet. Received: {number} threads"
                 ) from error
+
+
+def return_freed_memory() -> None:
+    """Makes TensorFlow give the memory of an unloaded model back to the system.
+
+    Its allocator for x86 CPUs (oneDNN's) keeps every region that it ever had. The system's own is
+    as fast here and does not. Takes effect in a process that has not computed anything yet.
+    """
+    os.environ.setdefault("TF_ONEDNN_USE_SYSTEM_ALLOCATOR", "true")

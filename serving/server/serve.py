@@ -11,6 +11,7 @@ import threading
 
 from .model_server import run_model_server
 from .options import ServerOptions
+from .runtime import return_freed_memory
 from .server import Server
 
 ENGINES = ("polysemy", "tensorflow_model_server")
@@ -62,6 +63,7 @@ def serve_forever(
         run_model_server(options)
         return
     _log_to_stderr()
+    return_freed_memory()
     # What is here already stays: not to walk it whenever an unloaded version's memory is collected
     # keeps the pauses of the requests short.
     gc.collect()

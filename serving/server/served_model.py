@@ -29,6 +29,7 @@ class ServedModel:
         self.config = config
         self.versions: dict[int, ModelVersion] = {}
         self.listing_error = ""  # why the base path could not be listed last time
+        self._available: list[ModelVersion] = []
 
     @property
     def name(self) -> str:
@@ -39,8 +40,12 @@ class ServedModel:
         return Path(self.config.base_path.removeprefix("file://"))
 
     def available(self) -> list[ModelVersion]:
-        """The loaded versions, ascending."""
-        return [v for _, v in sorted(self.versions.items()) if v.is_available]
+        """The loaded versions, ascending, as of the last `refresh`: each request asks for them."""
+        return self._available
+
+    def refresh(self) -> None:
+        """Takes note that states of versions have changed."""
+        self._available = [v for _, v in sorted(self.versions.items()) if v.is_available]
 
     def failed(self) -> list[ModelVersion]:
         """The versions whose last try failed, ascending."""

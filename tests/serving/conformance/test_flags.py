@@ -127,6 +127,10 @@ def write(lab, name, text):
     ("options", "message"),
     [
         ({}, "`directory`, `model_base_path` or `model_config_file` must be given"),
+        (
+            {"directory": "pair", "model_base_path": "pair"},
+            "`directory` must not come with `model_base_path`",
+        ),
         ({"model_config_file": "/no/such/file"}, "`/no/such/file` must be a readable text file"),
         ({"model_config_file": "garbage"}, r"garbage:1` must be a text proto"),
         ({"model_base_path": "pair", "port": 0}, "`port` must be given, or `grpc_socket_path`"),

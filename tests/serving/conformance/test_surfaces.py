@@ -134,11 +134,11 @@ def certificate(name, issuer=None):
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
     now = datetime.datetime.now(datetime.timezone.utc)
-    signer, signed_by = issuer or (key, subject)
+    signer = issuer[0] if issuer else key
     made = (
         x509.CertificateBuilder()
         .subject_name(subject)
-        .issuer_name(signed_by if issuer is None else signed_by.subject)
+        .issuer_name(issuer[1].subject if issuer else subject)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(hours=1))
