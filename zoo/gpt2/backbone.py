@@ -1,6 +1,7 @@
 import keras
 from keras import ops
 
+from ...layers.layer_norm import LayerNorm
 from ...layers.masks import combine_masks, padding_attention_mask
 from ...layers.position_embedding import PositionEmbedding
 from ...layers.transformer_block import TransformerBlock
@@ -123,9 +124,7 @@ class GPT2(Backbone):
         ]
         final_norm = None
         if norm == "pre":
-            final_norm = keras.layers.LayerNormalization(
-                epsilon=layer_norm_epsilon, dtype=dtype, name="final_norm"
-            )
+            final_norm = LayerNorm(layer_norm_epsilon, dtype=dtype, name="final_norm")
 
         # === Functional graph ===
         inputs = {

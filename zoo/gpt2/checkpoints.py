@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..checkpoints import assign_weights
+from ..huggingface import read_tensors
 from ..text.byte_pair_files import has_byte_pairs, read_byte_pairs
 from .layouts import LAYOUTS, weight_table
 
@@ -137,8 +138,6 @@ def _read_arrays(directory):
 
 
 def _read_hugging_face(directory, allow_pickle):
-    from ..bert.huggingface import read_tensors
-
     path = directory / "config.json"
     config = _read_json(path)
     kind = config.get("model_type", "gpt2")

@@ -1,0 +1,80 @@
+"""Reads the weights of Hugging Face's folders."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError, deserialize, safe_open
+from safetensors.numpy import load_file
+
+
+def read_tensors(folder, allow_pickle):
+    """Every tensor of a folder, and the path they came from.
+
+    Raises:
+        FileNotFoundError: there are no weights.
+        ValueError: there are only pickled ones and `allow_pickle` is False, or a file is broken.
+    """
+    folder = Path(folder)
+    for name, read in (("model.safetensors", _read_safe), ("pytorch_model.bin", _read_pickle)):
+        index = folder / f"{name}.index.json"
+        files = [folder / name]
+        if index.is_file():  # a model in several files
+            shards = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
+            files = [folder / shard for shard in sorted(set(shards))]
+        elif not files[0].is_file():
+            continue
+        if read is _read_pickle and not allow_pickle:
+            raise ValueError(
+                f"`allow_pickle` must be True to read {name}, of which then only tensors are "
+                f"taken; a `model.safetensors` needs no such trust. Received: {str(folder)!r}"
+            )
+        tensors = {}
+        for file in files:
+            if not file.is_file():
+                raise FileNotFoundError(f"A part of the weights is not there: {file}")
+            tensors.update(read(file))
+        return tensors, str(files[0])
+    raise FileNotFoundError(
+        f"The folder must hold model.safetensors or pytorch_model.bin. Received: {str(folder)!r}"
+    )
+
+
+def _read_safe(path):
+    try:
+        with safe_open(path, framework="np") as file:
+            half = any(file.get_slice(name).get_dtype() == "BF16" for name in file.keys())
+        if not half:
+            return load_file(path)
+        return {name: _array(tensor) for name, tensor in deserialize(path.read_bytes())}
+    except SafetensorError as error:
+        raise ValueError(
+            f"`{path.name}` must be a whole safetensors file. Received: {str(path)!r} ({error})"
+        ) from error
+
+
+def _array(tensor):
+    """A tensor out of a file that has bfloat16, which numpy does not know, as float32."""
+    if tensor["dtype"] == "BF16":
+        # The upper half of a float32.
+        numbers = np.frombuffer(tensor["data"], "<u2").astype("<u4") << 16
+        return numbers.view("<f4").reshape(tensor["shape"])
+    kinds = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4"}
+    return np.frombuffer(tensor["data"], kinds[tensor["dtype"]]).reshape(tensor["shape"])
+
+
+def _read_pickle(path):
+    import pickle
+
+    try:
+        import torch
+    except ImportError as error:
+        raise ImportError(f"PyTorch must be installed to read {path.name}.") from error
+    try:
+        found = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise ValueError(
+            f"{path.name} must hold nothing but tensors. Received: {str(path)!r} "
+            f"({str(error).splitlines()[0]})"
+        ) from error
+    return {name: tensor.to(torch.float32).numpy() for name, tensor in found.items()}
