@@ -33,6 +33,7 @@ def parse_arguments():
     parser.add_argument("--settle", type=float, default=5, help="minutes before memory counts")
     parser.add_argument("--rate", type=float, default=40, help="requests/s of all clients together")
     parser.add_argument("--change", type=float, default=60, help="seconds between versions")
+    parser.add_argument("--batching", action="store_true", help="let requests share runs")
     parser.add_argument("--output", type=Path, default=HERE.parent / "serving_soak.md")
     return parser.parse_args()
 
@@ -163,7 +164,7 @@ def report(options, counts, failures, memory, changes, latencies):
         "",
         f"Machine: {machine()}, shared with the clients. {options.minutes:g} minutes, about "
         f"{options.rate:g} requests/s, {len(changes)} version changes of each of two models, "
-        "batching on.",
+        f"batching {'on' if options.batching else 'off'}.",
         "",
         f"**Failed requests: {len(failures)} of {sum(counts.values()):,}.** Resident memory after "
         f"the first {options.settle:g} minutes: median {middle:,.0f} MiB, farthest from it "
@@ -198,9 +199,13 @@ def main():
         ports = free_port(), free_port()
         command = [
             *(sys.executable, "-m", "polysemy.cli", "serve", str(folder)),
-            *(f"--port={ports[0]}", f"--rest_api_port={ports[1]}", "--enable_batching"),
-            f"--batching_parameters_file={work / 'batching.config'}",
+            *(f"--port={ports[0]}", f"--rest_api_port={ports[1]}"),
         ]
+        if options.batching:
+            command += [
+                "--enable_batching",
+                f"--batching_parameters_file={work / 'batching.config'}",
+            ]
         with Serving(command, ports[0]) as serving:
             # Waits until both models answer.
             method = f"{SERVICE}.PredictionService/Predict"
