@@ -74,26 +74,32 @@ class WordPiece(tf.Module):
             token_out_type=tf.int32,
             unknown_token=UNKNOWN,
         )
+        # Traced once for all graphs that use them, and without AutoGraph: there is nothing to
+        # convert.
+        traced = tf.function(input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)
+        self._traced_ids = traced(self._ids)
+        self._traced_offsets = traced(self._offsets)
 
     def id_of(self, piece):
         """The id of a piece that is in the vocabulary."""
         return self.vocabulary.words.index(piece)
 
-    # Without AutoGraph, which takes long to trace and has nothing to convert; so below.
-    @tf.autograph.experimental.do_not_convert
     def __call__(self, texts):
         """The ids of the pieces: string (N,) or list of str -> ragged int32 (N, (words), (pieces)).
 
         `.merge_dims(1, 2)` makes one row of them.
         """
-        texts = tf.convert_to_tensor(texts, tf.string)
+        return self._traced_ids(tf.convert_to_tensor(texts, tf.string))
+
+    def with_offsets(self, texts):
+        """The same with the characters that each piece stands for: -> `Pieces`."""
+        return Pieces(*self._traced_offsets(tf.convert_to_tensor(texts, tf.string)))
+
+    def _ids(self, texts):
         words, _, _ = self._words(texts)
         return words.with_values(self._tokenizer.tokenize(words.values))
 
-    @tf.autograph.experimental.do_not_convert
-    def with_offsets(self, texts):
-        """The same with the characters that each piece stands for: -> `Pieces`."""
-        texts = tf.convert_to_tensor(texts, tf.string)
+    def _offsets(self, texts):
         words, letters, places = self._words(texts)
         ids, starts, ends = self._tokenizer.tokenize_with_offsets(words.values)
         # Both count bytes from their word's beginning; letters are found by counting bytes, too.
@@ -108,7 +114,7 @@ class WordPiece(tf.Module):
         first = tf.searchsorted(bounds, starts, side="right") - 1
         last = tf.searchsorted(bounds, ends, side="left") - 1
         pieces = words.with_values(ids)
-        return Pieces(
+        return (
             pieces,
             pieces.with_flat_values(tf.gather(places, first)),
             pieces.with_flat_values(tf.gather(places, last) + 1),
@@ -158,18 +164,15 @@ class WordPiece(tf.Module):
 
     def _special(self, codes, row):
         """Which characters belong to a special token, and which of them are its first."""
-        size = tf.size(codes)
-        inside = begins = tf.zeros_like(codes, dtype=tf.bool)
-        for token in SPECIAL:
-            length = len(token)
-            # Row numbers in front of it, so that no token is found across two texts.
-            padded = tf.pad(codes, [[0, length]])
-            rows = tf.pad(row, [[0, length]], constant_values=-1)
-            here = tf.equal(row, rows[length - 1 : length - 1 + size])
-            for i, letter in enumerate(token):
-                here &= tf.equal(padded[i : i + size], ord(letter))
-            begins |= here
-            before = tf.pad(here, [[length - 1, 0]])
-            for i in range(length):
-                inside |= before[i : i + size]
-        return inside, begins
+        size, longest = tf.size(codes), max(map(len, SPECIAL))
+        lengths = tf.constant([len(token) for token in SPECIAL])
+        tokens = tf.constant([[*map(ord, x), *[-1] * (longest - len(x))] for x in SPECIAL])
+        ahead = tf.pad(codes, [[0, longest]])
+        ahead = tf.stack([ahead[i : i + size] for i in range(longest)], axis=1)  # (N, longest)
+        here = tf.reduce_all(tf.equal(ahead[:, None], tokens) | (tokens < 0), axis=2)  # (N, tokens)
+        # A token ends in the text that it begins in.
+        rows = tf.pad(row, [[0, longest]], constant_values=-1)
+        ends = tf.gather(rows, tf.range(size)[:, None] + lengths - 1)
+        found = tf.reduce_max(tf.where(here & tf.equal(ends, row[:, None]), lengths, 0), axis=1)
+        reaching = [tf.pad(found, [[i, 0]])[:size] > i for i in range(longest)]
+        return tf.reduce_any(tf.stack(reaching), axis=0), found > 0

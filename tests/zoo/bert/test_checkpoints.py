@@ -200,6 +200,29 @@ def test_old_names_buffers_and_shards(pretrainer, folder):
         Bert.from_checkpoint(folder)
 
 
+def test_half_precision(pretrainer, folder):
+    """PyTorch's bfloat16 and float16 files, the first by their bytes: numpy has no such type."""
+    path = folder / "model.safetensors"
+    tensors = load_file(path)
+    header, data = {}, b""
+    for i, (name, array) in enumerate(sorted(tensors.items())):
+        half = (array.view("uint32") >> 16).astype("uint16")
+        kind, part = ("BF16", half.tobytes()) if i % 2 else ("F32", array.tobytes())
+        at = [len(data), len(data) + len(part)]
+        header[name] = {"dtype": kind, "shape": list(array.shape), "data_offsets": at}
+        data += part
+    begin = json.dumps(header).encode()
+    path.write_bytes(len(begin).to_bytes(8, "little") + begin + data)
+    loaded = zoo.BertPretrainer.from_checkpoint(folder)
+    pairs = list(zip(pretrainer.weights, loaded.weights, strict=True))
+    differences = [np.abs(np.asarray(a) - np.asarray(b)).max() for a, b in pairs]
+    assert 0 < max(differences) < 2**-7
+    save_file({name: x.astype("float16") for name, x in tensors.items()}, path)
+    loaded = zoo.BertPretrainer.from_checkpoint(folder)
+    for a, b in zip(pretrainer.weights, loaded.weights, strict=True):
+        np.testing.assert_allclose(np.asarray(a), np.asarray(b), rtol=2**-10, atol=1e-6)
+
+
 def test_pooler_that_is_not_wanted_or_not_there(folder):
     assert Bert.from_checkpoint(folder, pooling="mean").pooling == "mean"
     tensors = load_file(folder / "model.safetensors")

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from polysemy import serving, zoo
+from polysemy import zoo
+from polysemy.serving.signatures import ServedFunctions
 
 TEXTS = ["the cat sat on the mat.", "who?", "unaffable cats"]
 MASKED_TARGETS = {
@@ -220,14 +221,11 @@ def served(model, name, **inputs):
     return {k: v.numpy() for k, v in found.items()}
 
 
-def test_fill_mask(make_bert, fill_weights, tmp_path):
-    """Exported whole: text in, guesses out, as the model itself computes them."""
+def test_fill_mask(make_bert, fill_weights):
+    """Text in, guesses out, as the model itself computes them."""
     model = fill_weights(zoo.BertMaskedLM(make_bert(vocabulary_size=80, num_layers=1), top_k=3))
-    path = serving.export(model, tmp_path / "model")
-    signatures = tf.saved_model.load(path).signatures
     texts = ["the [MASK] sat", "[MASK] [MASK]", "who"]
-    found = signatures["fill_mask"](sentences=tf.constant(texts), top_k=tf.constant(3))
-    found = {name: x.numpy() for name, x in found.items()}
+    found = served(model, "fill_mask", sentences=texts, top_k=3)
     inputs = model.preprocessor(texts)
     assert inputs["mask_positions"].numpy().tolist() == [[2, 0], [1, 2], [0, 0]]
     logits = model(inputs)["logits"].numpy()[..., :70].astype("float64")  # of the vocabulary
@@ -239,7 +237,7 @@ def test_fill_mask(make_bert, fill_weights, tmp_path):
     best = np.take_along_axis(probabilities, order, axis=-1)
     np.testing.assert_allclose(found["probabilities"][masked], best[masked], atol=1e-5)
     assert not found["probabilities"][~masked].any() and set(found["tokens"][~masked].flat) == {b""}
-    default = signatures["serving_default"](sentences=tf.constant(texts))
+    default = ServedFunctions(model).text(tf.constant(texts))
     np.testing.assert_array_equal(default["tokens"], found["tokens"])
 
 
