@@ -136,7 +136,8 @@ class PredictionService(grpc.GenericRpcHandler):
             if api != "Predict":
                 kind = message.input.WhichOneof("kind")
                 known["examples"] = len(getattr(message.input, kind).examples)
-        if self._metrics is not None:
+        # TensorFlow Serving does not count MultiInference.
+        if self._metrics is not None and api != "MultiInference":
             self._metrics.request(model, api, "GRPC", status, seconds, **known)
         if self._access_log is not None:
             self._access_log.write(

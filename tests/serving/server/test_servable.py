@@ -1,0 +1,99 @@
+"""A version that is loaded: exports of TensorFlow 1, odd names, and what becomes of its memory."""
+
+import gc
+import weakref
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from polysemy.serving.protos import PredictRequest
+from polysemy.serving.server.batching import Batching
+from polysemy.serving.server.config_protos import BatchingParameters
+from polysemy.serving.server.options import ServerOptions
+from polysemy.serving.server.runners import MAX_FUNCTIONS
+from polysemy.serving.server.servable import Servable
+
+v1 = tf.compat.v1
+
+
+@pytest.fixture
+def version_one(tmp_path):
+    """A graph of TensorFlow 1 with a variable and a table, and aliases with odd characters."""
+    path = tmp_path / "1"
+    with tf.Graph().as_default(), v1.Session() as session:
+        words = v1.placeholder(tf.string, [None], "words")
+        scale = v1.get_variable("scale", initializer=3.0, use_resource=True)
+        keys, values = tf.constant(["a", "b"]), tf.constant([1.0, 2.0])
+        initializer = tf.lookup.KeyValueTensorInitializer(keys, values)
+        table = tf.lookup.StaticHashTable(initializer, -1.0)
+        scaled = table.lookup(words) * scale
+        session.run([v1.global_variables_initializer(), v1.tables_initializer()])
+        builder = v1.saved_model.Builder(str(path))
+        signature = v1.saved_model.build_signature_def(
+            {"my words:0": v1.saved_model.build_tensor_info(words)},
+            {"scaled-value": v1.saved_model.build_tensor_info(scaled)},
+            "tensorflow/serving/predict",
+        )
+        builder.add_meta_graph_and_variables(
+            session, ["serve"], {"odd name/1": signature}, main_op=v1.tables_initializer()
+        )
+        builder.save()
+    return path
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_exports_of_tensorflow_1(version_one):
+    request = PredictRequest()
+    request.model_spec.signature_name = "odd name/1"
+    request.inputs["my words:0"].CopyFrom(tf.make_tensor_proto(["b", "c"]))
+    answer = Servable("old", 1, version_one).predict(request)
+    assert list(answer.outputs["scaled-value"].float_val) == [6.0, -3.0]
+
+
+def test_tags_choose_the_graph(tmp_path):
+    function = tf.function(lambda: {"y": tf.constant(1)}).get_concrete_function()
+    tf.saved_model.save(tf.Module(), str(tmp_path), signatures=function)
+    with pytest.raises(ValueError, match="with the tag 'serve' and 'gpu'. Received"):
+        Servable("x", 1, tmp_path, options=ServerOptions(saved_model_tags="serve,gpu"))
+
+
+def test_output_filters_make_no_end_of_functions(tmp_path):
+    """Clients choose among 2^12 sets of outputs; each of those costs memory."""
+    names = [f"y{i}" for i in range(12)]
+    spec = tf.TensorSpec([None], tf.float32, "x")
+    function = tf.function(lambda x: {name: x + i for i, name in enumerate(names)})
+    signature = function.get_concrete_function(x=spec)
+    tf.saved_model.save(tf.Module(), str(tmp_path), signatures=signature)
+    servable = Servable("x", 1, tmp_path)
+    request = PredictRequest()
+    request.inputs["x"].CopyFrom(tf.make_tensor_proto([1.0]))
+    for number in range(1, MAX_FUNCTIONS + 5):
+        wanted = [name for i, name in enumerate(names) if number >> i & 1]
+        request.output_filter[:] = wanted
+        answer = servable.predict(request)
+        assert sorted(answer.outputs) == sorted(wanted)
+        assert all(answer.outputs[f].float_val[0] == 1 + int(f[1:]) for f in wanted)
+    assert len(servable._runners._made) <= MAX_FUNCTIONS + 1
+
+
+@pytest.mark.parametrize("batching", [False, True])
+def test_unloading_frees_the_variables(tmp_path, batching):
+    module = tf.Module()
+    module.v = tf.Variable(tf.zeros(10))
+    spec = tf.TensorSpec([None], tf.float32, "x")
+    function = tf.function(lambda x: {"y": x + module.v[0]}).get_concrete_function(x=spec)
+    tf.saved_model.save(module, str(tmp_path), signatures=function)
+    servable = Servable("x", 1, tmp_path, BatchingParameters() if batching else None)
+    servable.run("serving_default", {"x": np.zeros(1, "f")})
+    kept = weakref.ref(servable._loaded.v)
+    assert kept() is not None
+    servable.unload()
+    gc.collect()
+    assert kept() is None
+
+
+def test_batching_parameters_have_tensorflow_servings_defaults():
+    batching = Batching()
+    assert (batching.max_batch_size, batching.batch_timeout_micros) == (1000, 0)
+    assert batching.max_enqueued_batches == 10 and batching.execution_sizes == []
