@@ -112,19 +112,27 @@ class Generator:
     def _run(self, method, token_ids, lengths, options, stop_tokens, seeds, inputs=None):
         batch_size, prompt = tf.unstack(tf.shape(token_ids))
         width = prompt + options["max_length"]
-        if self.max_length is not None:
-            check = tf.debugging.Assert(
-                width <= self.max_length,
-                [
-                    "The longest prompt and `max_length` must fit the positions of the model, "
-                    f"{self.max_length}. Received: a prompt of",
-                    prompt,
-                    "tokens and max_length",
-                    options["max_length"],
-                ],
+        checks = [
+            tf.debugging.Assert(
+                tf.reduce_all(lengths >= 1) & (batch_size >= 1),
+                ["There must be a prompt, and each must have a token. Received: lengths", lengths],
             )
-            with tf.control_dependencies([check]):
-                width = tf.identity(width)
+        ]
+        if self.max_length is not None:
+            checks.append(
+                tf.debugging.Assert(
+                    width <= self.max_length,
+                    [
+                        "The longest prompt and `max_length` must fit the positions of the model, "
+                        f"{self.max_length}. Received: a prompt of",
+                        prompt,
+                        "tokens and max_length",
+                        options["max_length"],
+                    ],
+                )
+            )
+        with tf.control_dependencies(checks):
+            width, seeds = tf.identity(width), tf.identity(seeds)
         encoder = {} if inputs is None else {"inputs": inputs}
         cache = self.model.init_cache(batch_size, width, **encoder)
         start = tf.zeros([batch_size], tf.int32)
@@ -134,10 +142,11 @@ class Generator:
         draws = (seeds,) if method is decode else ()
         tokens, ends, scores = method(self.step, *arguments, *draws)
         added = ends - lengths
-        place = lengths[:, None] + tf.range(tf.reduce_max(added))
+        longest = tf.reduce_max(added)
+        place = lengths[:, None] + tf.range(longest)
         place = tf.minimum(place, tf.maximum(ends - 1, 0)[:, None])
         added_tokens = tf.gather(tokens, place, axis=1, batch_dims=1)
-        present = tf.sequence_mask(added, tf.reduce_max(added))
+        present = tf.sequence_mask(added, longest)
         return {
             "token_ids": tf.where(present, added_tokens, -1),
             "lengths": added,

@@ -178,7 +178,7 @@ def _read_hugging_face(directory, allow_pickle):
     tensors = {name.removeprefix("transformer."): array for name, array in tensors.items()}
     head = tensors.get("lm_head.weight")
     tied = LAYOUTS[kind].tokens
-    if head is not None and np.array_equal(head, tensors.get(tied)):
+    if head is not None and tied in tensors and np.array_equal(head, tensors[tied]):
         del tensors["lm_head.weight"]  # the token vectors once more
     return Checkpoint(kind, arguments, tensors, origin)
 

@@ -88,10 +88,11 @@ def _next_word(model, inputs):
         ids = ids.to_tensor()
         batch_size, width = tf.unstack(tf.shape(ids))
         check = tf.debugging.Assert(
-            (width <= model.max_length) & (top_k >= 1) & (top_k <= size),
+            (batch_size >= 1) & (width <= model.max_length) & (top_k >= 1) & (top_k <= size),
             [
-                f"Prompts must have at most {model.max_length} tokens and `top_k` be from 1 to "
-                f"{size}. Received: prompt and top_k",
+                f"There must be prompts, of at most {model.max_length} tokens, and `top_k` be from "
+                f"1 to {size}. Received: their number, the longest, top_k",
+                batch_size,
                 width,
                 top_k,
             ],

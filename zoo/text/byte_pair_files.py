@@ -83,7 +83,7 @@ def _read_vocabulary(path):
             f"{path.name} must map tokens to the ids 0 to {len(ids) - 1}, each once. "
             f"Received: {str(path)!r}"
         )
-    return sorted(ids, key=ids.get)
+    return sorted(ids, key=lambda token: ids[token])
 
 
 def _read_merges(path):

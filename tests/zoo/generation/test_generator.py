@@ -151,9 +151,9 @@ def test_bad_prompts_and_seeds(generator):
 
 
 def test_options_that_come_as_tensors_are_checked(generator):
-    def call(**options):
+    def call(length=2, **options):
         tensors = {**Sampling(max_length=2).tensors(), **options}
-        ids, lengths = tf.constant([[1, 2]]), tf.constant([2])
+        ids, lengths = tf.constant([[1, 2]]), tf.constant([length])
         stops, seeds = tf.constant([], tf.int32), tf.constant([0], tf.int64)
         return generator.in_graph(ids, lengths, tensors, stops, seeds)
 
@@ -166,6 +166,8 @@ def test_options_that_come_as_tensors_are_checked(generator):
     ):
         with pytest.raises(tf.errors.InvalidArgumentError, match=message):
             call(**options)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="each must have a token"):
+        call(length=0)
 
 
 def test_what_an_encoder_reads_reaches_each_beam(toy, rows):

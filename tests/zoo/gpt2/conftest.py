@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -38,7 +39,7 @@ def tensors(config):
     """Random weights under Hugging Face's names: normal numbers, drawn in the order of names."""
     width, inner = config["n_embd"], config.get("n_inner", 4 * config["n_embd"])
     gpt1 = config["model_type"] == "openai-gpt"
-    shapes = {
+    shapes: dict[str, tuple[int, ...]] = {
         "tokens_embed.weight" if gpt1 else "wte.weight": (config["vocab_size"], width),
         "positions_embed.weight" if gpt1 else "wpe.weight": (config["n_positions"], width),
     }
@@ -126,7 +127,7 @@ def record(folders):
 
     found = {}
     for kind, folder in folders.items():
-        theirs = transformers.AutoModelForCausalLM.from_pretrained(folder).eval()
+        theirs: Any = transformers.AutoModelForCausalLM.from_pretrained(folder).eval()
         ids = np.random.default_rng(5).integers(0, len(VOCABULARY), (2, 12))
         with torch.no_grad():
             logits = theirs(torch.from_numpy(ids)).logits.numpy()

@@ -103,6 +103,11 @@ def test_bad_requests(exported):
             exported["generate"](prompts=tf.constant(["a"]), **scalars(**options))
     with pytest.raises(tf.errors.InvalidArgumentError, match="`top_k` be from 1 to 267"):
         exported["next_word"](prompts=tf.constant(["a"]), top_k=tf.constant(0))
+    nothing = tf.constant([], tf.string)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="There must be a prompt"):
+        exported["generate"](prompts=nothing, **scalars())
+    with pytest.raises(tf.errors.InvalidArgumentError, match="There must be prompts"):
+        exported["next_word"](prompts=nothing, top_k=tf.constant(2))
 
 
 def test_served_over_grpc_with_defaults(model, directory):
