@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import math
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -158,12 +159,12 @@ class Client:
 
     def _call(self, call: Call, timeout: float) -> Any:
         deadline = time.monotonic() + timeout
-        for pause in (*self.retry.pauses(), None):
+        for pause in (*self.retry.pauses(), math.inf):  # none follows the last attempt
             try:
                 answer = self._transport.send(call, deadline - time.monotonic())
                 return decoded(call, answer, self.address)
             except ServingError as error:
-                again = error.code is grpc.StatusCode.UNAVAILABLE and pause is not None
+                again = error.code is grpc.StatusCode.UNAVAILABLE
                 if not again or time.monotonic() + pause >= deadline:
                     raise
             time.sleep(pause)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -121,12 +122,12 @@ class AsyncClient:
 
     async def _call(self, call: Call, timeout: float) -> Any:
         deadline = time.monotonic() + timeout
-        for pause in (*self.retry.pauses(), None):
+        for pause in (*self.retry.pauses(), math.inf):  # none follows the last attempt
             try:
                 answer = await self._transport.send(call, deadline - time.monotonic())
                 return decoded(call, answer, self.address)
             except ServingError as error:
-                again = error.code is grpc.StatusCode.UNAVAILABLE and pause is not None
+                again = error.code is grpc.StatusCode.UNAVAILABLE
                 if not again or time.monotonic() + pause >= deadline:
                     raise
             await asyncio.sleep(pause)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 import urllib.parse
 from collections.abc import Callable, Mapping
@@ -109,9 +110,12 @@ def merged(inputs: Mapping[str, Any] | None, named: Mapping[str, Any]) -> dict[s
 
 
 def checked_seconds(name: str, seconds: float) -> float:
-    """A positive number of seconds."""
-    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not seconds > 0:
-        raise ValueError(f"`{name}` must be seconds, above 0. Received: {name}={seconds!r}")
+    """A positive number of seconds, not infinite."""
+    number = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)
+    if not number or not 0 < seconds < math.inf:
+        raise ValueError(
+            f"`{name}` must be seconds, above 0 and finite. Received: {name}={seconds!r}"
+        )
     return seconds
 
 

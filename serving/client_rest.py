@@ -29,7 +29,7 @@ _CODES = {  # of HTTP, as TensorFlow Serving makes them of its own
     503: grpc.StatusCode.UNAVAILABLE,
     504: grpc.StatusCode.DEADLINE_EXCEEDED,
 }
-_DTYPES = {"DT_HALF": "float16", "DT_FLOAT": "float32", "DT_DOUBLE": "float64"}
+_DTYPES: dict[str, str] = {"DT_HALF": "float16", "DT_FLOAT": "float32", "DT_DOUBLE": "float64"}
 
 
 class RestProtocol:
@@ -142,10 +142,10 @@ def _from_json(value: Any, info: TensorInfo | None) -> np.ndarray:
         raise ValueError("an output that the model's metadata does not name")
     text = info.dtype == "string"
     array = np.array(_mapped(value, _bytes) if text else value, numpy_dtype(info.dtype))
-    rank = len(info.shape or ())
-    if array.size == 0 and array.ndim < rank:
+    declared = info.shape or ()
+    if array.size == 0 and array.ndim < len(declared):
         # JSON does not tell (1, 0, 4) from (1, 0).
-        array = array.reshape(array.shape + tuple(size or 0 for size in info.shape[array.ndim :]))
+        array = array.reshape(array.shape + tuple(size or 0 for size in declared[array.ndim :]))
     return array
 
 
@@ -168,7 +168,8 @@ def _infos(infos: Mapping[str, Any]) -> dict[str, TensorInfo]:
 
 
 def _info(info: Mapping[str, Any]) -> TensorInfo:
-    dtype = _DTYPES.get(info["dtype"], info["dtype"].removeprefix("DT_").lower())
+    name = str(info["dtype"])
+    dtype = _DTYPES.get(name, name.removeprefix("DT_").lower())
     shape = info["tensor_shape"]
     if shape.get("unknown_rank"):
         return TensorInfo(dtype, None)

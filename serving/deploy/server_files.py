@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from google.protobuf.text_encoding import CEscape
 
@@ -104,7 +105,8 @@ def quoted(text: str) -> str:
     >>> quoted('a "b"')
     '"a \\\\"b\\\\""'
     """
-    return f'"{CEscape(text, True)}"'
+    escape: Any = CEscape  # annotated for bytes, but takes str, too
+    return f'"{escape(text, True)}"'
 
 
 def _signature_lines(export: ServedExport) -> list[str]:

@@ -114,6 +114,7 @@ def test_wrong_arguments_are_named_before_anything_is_sent(ask):
         ({"x": [1], "y": 2}, {"batch_size": 1}, "same number of rows.*'x': 1, 'y': None"),
         ({"x": [1]}, {"max_in_flight": 0}, "`max_in_flight` must be 1 or more"),
         ({"x": [1]}, {"timeout": 0}, "`timeout` must be seconds, above 0"),
+        ({"x": [1]}, {"timeout": float("inf")}, "`timeout` must be seconds.*timeout=inf"),
         ({"x": [1]}, {"version": 1, "label": "a"}, "`version` and `label` must not be given"),
         ({"x": [1]}, {"version": 2**63}, "`version` must be an int of 64 bits"),
         ({"x": [1]}, {"x": [1]}, r"must not name an input a second time. Received: \['x'\]"),
