@@ -1,9 +1,11 @@
-"""Data: readers that stream sentences as dicts, tag schemes, length buckets, known corpora.
+"""Data: readers that stream examples as dicts, tag schemes, length buckets, known corpora.
 
-Every reader yields `dict(tokens=[…], …)` per sentence, so any of them feeds `bucketed`.
+A reader of sentences yields `dict(tokens=[…], …)`, so any of them feeds `bucketed`; one of labeled
+texts `dict(text=…, label=…)`, one of questions what `read_squad` says. `corpora`, `texts` and
+`squad` know the corpora of each kind by name.
 """
 
-from . import corpora
+from . import corpora, squad, texts
 from .buckets import bucketed, count_batches
 from .columns import read_columns
 from .conllu import read_conllu
@@ -23,7 +25,9 @@ __all__ = [
     "read_lines",
     "read_tokens",
     "resolve",
+    "squad",
     "spans_to_tags",
     "tag_vocabulary",
     "tags_to_spans",
+    "texts",
 ]

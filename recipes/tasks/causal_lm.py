@@ -76,6 +76,7 @@ class CausalLanguageModelingTask(Task):
         super().__init__(experiment)
         self.config = config
         self.root = Path(self.data.root)
+        self._scored: tuple[Any, Any] = (None, None)
 
     def setup(self, data_root: Path) -> None:
         self.root = data_root
@@ -162,15 +163,12 @@ class CausalLanguageModelingTask(Task):
         )
         return {"samples": dict(zip(config.prompts, texts, strict=True))}
 
-    def preset_model(self, model: GPT2CausalLM) -> GPT2CausalLM:
-        return model
-
     def _end_text(self) -> str:
         return str(self._preprocessor.end or "\n")
 
     def _scorer(self, model: GPT2CausalLM):
         """The nats of a batch's weighted targets, summed: a function around the model."""
-        if getattr(self, "_scored", (None, None))[0] is not model:
+        if self._scored[0] is not model:
 
             def score(batch, training):
                 logits = model(_inputs(batch), training=training)["logits"]

@@ -80,7 +80,7 @@ class ClassificationTask(Task):
             labels=None if labels is None else list(labels),
             dropout=config.dropout,
         )
-        self._preprocessor = backbone.preprocessor
+        self._preprocessor: Any = backbone.preprocessor
         return model
 
     def train_dataset(self, pass_seed: int) -> tf.data.Dataset:

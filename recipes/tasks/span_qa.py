@@ -76,7 +76,7 @@ class SpanQATask(Task):
         backbone: Backbone = load_backbone(
             self.config.encoder, self.config.pretrained, **self.config.model
         )
-        self._preprocessor = backbone.preprocessor
+        self._preprocessor: Any = backbone.preprocessor
         return BertSpanQA(
             backbone,
             window_length=self.config.max_length,
@@ -153,7 +153,9 @@ class SpanQATask(Task):
             boundaries=(self.config.max_length,),
             length_of="token_ids",
         ).map(lambda batch: model_inputs(batch, padding))
-        logits = [([None] * len(f.rows), [None] * len(f.rows)) for f in features]
+        logits: list[tuple[list[Any], list[Any]]] = [
+            ([None] * len(f.rows), [None] * len(f.rows)) for f in features
+        ]
         order = iter(rows)
         for _, outputs in self.predict(model, batches):
             pairs = zip(outputs["start_logits"], outputs["end_logits"], strict=True)

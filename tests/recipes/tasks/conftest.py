@@ -36,3 +36,24 @@ def tiny_corpora(tiny, tmp_path_factory):
     yield folder
     for name in known:
         del corpora.CORPORA[name]
+
+
+@pytest.fixture(scope="session")
+def tiny_bert(tmp_path_factory):
+    """The module `tiny_bert`, its corpora known, and `preset`: a folder with its BERT."""
+    path = Path(__file__).with_name("tiny_bert.py")
+    spec = importlib.util.spec_from_file_location("tiny_bert", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["tiny_bert"] = module
+    spec.loader.exec_module(module)
+    folder = tmp_path_factory.mktemp("tiny_bert")
+    known = module.register(folder)
+    for registry, entries in known:
+        registry.update(entries)
+    module.make_bert().save_to_preset(folder / "preset")
+    setattr(module, "preset", str(folder / "preset"))  # noqa: B010, a type checker minds the other
+    yield module
+    for registry, entries in known:
+        for name in entries:
+            del registry[name]

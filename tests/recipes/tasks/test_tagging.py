@@ -149,3 +149,30 @@ def test_train_evaluate_export_on_the_sample(experiment, tiny, tmp_path):
         np.testing.assert_allclose(found["probabilities"], expected["probabilities"], atol=1e-5)
     assert (folder / "export/1/assets").is_dir()
     assert any((folder / "export/1/assets").iterdir())  # the vocabulary
+
+
+@pytest.mark.parametrize("model", ["tagger", "bert"])
+def test_an_encoder_of_another_kind(experiment, tmp_path, tiny, tiny_bert, model):
+    """A BERT by its folder, under recurrent layers and by itself."""
+    head = "crf" if model == "tagger" else "softmax"
+    overrides = [f"task.encoder={tiny_bert.preset}", f"task.model={model}", f"task.head={head}"]
+    overrides.append("trainer.steps=1")
+    trainer = build_trainer(experiment.run("default", 1, overrides), tmp_path)
+    (batch,) = trainer.task.train_dataset(0).take(1)
+    words = sum(len(words.split()) for words, _ in tiny.SENTENCES)
+    counts = [int(trainer.task.loss_weight(batch)) for batch in trainer.task.train_dataset(0)]
+    assert sum(counts) == (words if model == "bert" else len(tiny.SENTENCES))
+    if model == "bert":
+        trainer.train()
+    assert set(trainer.evaluate("test")) == {"f1", "precision", "recall"}
+    details = trainer.task.details(trainer.model)
+    assert details == {} if model == "bert" else len(details["layer_weights"]["input"]) == 3
+
+
+def test_models_that_are_none(experiment, tmp_path):
+    for overrides, message in (
+        (["task.model=bart"], '`task.model` must be "tagger" or "bert".*\'bart\''),
+        (["task.model=bert"], "`task.encoder` must be given.*encoder=None"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            build_trainer(experiment.run("default", 1, overrides), tmp_path)
