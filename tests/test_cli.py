@@ -77,6 +77,9 @@ def test_without_arguments_the_help_is_shown(capsys):
         (["run", "no_such_experiment", "train"], "Received: experiment='no_such_experiment'."),
         (["recipes", "no_such_*"], "No experiment matches 'no_such_*'."),
         (["presets", "no_such_*"], "No preset matches 'no_such_*'."),
+        (["serve"], "`directory`, `model_base_path` or `model_config_file` must be given."),
+        (["serve", "--model_config_file=/no/such"], "`/no/such` must be a readable text file."),
+        (["serve", "x", "--port", "one"], "`--port` must be an integer. Received: --port=one"),
         (["export", "/no/such/run", "out"], "'/no/such/run/config.json'"),
     ],
 )

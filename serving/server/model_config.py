@@ -37,7 +37,7 @@ def configured_models(options: ServerOptions) -> list[Any]:
         name = None if options.model_name in ("", "default") else options.model_name
         models = find_models(options.directory, name)
     elif options.model_config_file:
-        return list(read_model_configs(options.model_config_file))
+        return read_model_configs(options.model_config_file)
     elif options.model_base_path:
         # A relative path is this process's matter; in a configuration file it is a mistake.
         path = options.model_base_path
@@ -62,7 +62,9 @@ def read_model_configs(path: str) -> list[Any]:
     """
     config = read_text_proto(path, ModelServerConfig())
     try:
-        return checked_models(config)
+        configs = checked_models(config)
+        check_platforms(configs)
+        return configs
     except ServingError as error:
         raise ValueError(f"`{path}` must be a valid configuration. Received: {error}") from error
 

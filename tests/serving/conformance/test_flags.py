@@ -217,6 +217,8 @@ def test_a_configuration_of_the_file_is_checked_as_a_reload(lab):
     wrong.base_path = "pair"
     with pytest.raises(ValueError, match="INVALID_ARGUMENT: Expected model pair to have an absol"):
         lab.server(wrong)
+    with pytest.raises(ValueError, match="Model pair requests unsupported platform torch"):
+        lab.server(lab.config(text='model_platform: "torch"'))
     wrong.base_path = "s3://bucket/pair"
     with pytest.raises(ValueError, match="Expected model pair to be in a local folder"):
         lab.server(wrong)
