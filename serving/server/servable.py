@@ -275,7 +275,12 @@ class Servable:
         cancellation: Cancellation | None,
     ) -> dict[str, tf.Tensor]:
         signature.check_dtypes(tensors)
-        runner, names = self._runners.of(signature, wanted)
+        try:
+            runner, names = self._runners.of(signature, wanted)
+        except (TypeError, ValueError) as error:
+            # What TensorFlow says of a graph that it cannot call again is of no use to a client.
+            message = f'Serving signature key "{signature.name}" cannot be run.'
+            raise ServingError(grpc.StatusCode.INTERNAL, message) from error
         return dict(
             zip(names, self._call(runner, tensors, api, deadline, cancellation), strict=True)
         )
@@ -289,6 +294,8 @@ class Servable:
         cancellation: Cancellation | None,
     ) -> Sequence[tf.Tensor]:
         check_deadline(deadline)
+        if cancellation is not None and cancellation.cancelled:
+            raise ServingError(grpc.StatusCode.CANCELLED, "The request was cancelled.")
         start = time.perf_counter()
         try:
             return runner(tensors, cancellation)

@@ -79,6 +79,14 @@ def test_abandoned_work_stops(models, after, code):
         servable.run("work", {"steps": np.array([10**9], "int32")}, deadline, cancellation)
 
 
+def test_cancelled_before_it_began(models):
+    servable = Servable("pair", 1, models / "pair" / "1")
+    cancellation = Cancellation()
+    cancellation.cancel()
+    with pytest.raises(ServingError, match="CANCELLED: The request was cancelled"):
+        servable.run("serving_default", {"a": A, "b": A}, cancellation=cancellation)
+
+
 def test_client_that_goes_away_frees_its_thread(server, asking):
     """A call of 10^9 steps ends with its client, on a server of few threads."""
     request = asking["predict_request"]("failing", "work", steps=np.array([10**9], "int32"))
