@@ -1,7 +1,9 @@
 """Reads the weights of Hugging Face's folders."""
 
+import importlib
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError, deserialize, safe_open
@@ -67,7 +69,7 @@ def _read_pickle(path):
     import pickle
 
     try:
-        import torch
+        torch: Any = importlib.import_module("torch")  # not a dependency: for these files only
     except ImportError as error:
         raise ImportError(f"PyTorch must be installed to read {path.name}.") from error
     try:

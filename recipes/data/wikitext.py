@@ -1,7 +1,7 @@
 """Reader of WikiText as documents of sentences, and its tokens as plain words."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from .tokens import read_tokens
@@ -12,7 +12,7 @@ _CLOSING = {'"', "'", ")", "''"}
 INNER = {"@-@": "-", "@,@": ",", "@.@": "."}
 
 
-def heading_level(tokens: list[str]) -> int:
+def heading_level(tokens: Sequence[str]) -> int:
     """The level of a heading, 1 for the title of an article; 0 for any other line.
 
     >>> heading_level("= Robert Boulter =".split()), heading_level("= = Career = =".split())
@@ -26,7 +26,7 @@ def heading_level(tokens: list[str]) -> int:
     return level
 
 
-def split_sentences(tokens: list[str]) -> list[list[str]]:
+def split_sentences(tokens: Sequence[str]) -> list[list[str]]:
     """Cuts a paragraph behind its points, question and exclamation marks, and what closes there.
 
     >>> split_sentences('He left . " Why ? " No one knew .'.split())

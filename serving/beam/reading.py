@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import apache_beam as beam
 from apache_beam.io.filesystems import FileSystems
+from apache_beam.metrics.metric import Metrics
 
 from .shard import Shard
 from .writing import extension_of
@@ -28,8 +29,8 @@ class ReadShards(beam.DoFn):
         self._output = output
         self._extension = extension_of(file_format)
         self._lines_per_shard = lines_per_shard
-        self._shards = beam.metrics.Metrics.counter("embed", "shards")
-        self._skipped = beam.metrics.Metrics.counter("embed", "shards_done_before")
+        self._shards = Metrics.counter("embed", "shards")
+        self._skipped = Metrics.counter("embed", "shards_done_before")
 
     def process(self, element: tuple[str, str]) -> Iterator[Shard]:
         path, name = element

@@ -15,6 +15,8 @@ import apache_beam as beam
 import numpy as np
 import tensorflow as tf
 from apache_beam.io.filesystems import FileSystems
+from apache_beam.metrics.metric import Metrics
+from apache_beam.pvalue import TaggedOutput
 
 from .result import Row, ShardResult
 
@@ -41,7 +43,7 @@ class WriteShards(beam.DoFn):
         self._extension = extension_of(file_format)
         self._write = _WRITERS[file_format]
         self._counters = {
-            name: beam.metrics.Metrics.counter("embed", name)
+            name: Metrics.counter("embed", name)
             for name in ("lines", "sentences", "tokens", "blank_lines", "failures")
         }
 
@@ -72,7 +74,7 @@ class WriteShards(beam.DoFn):
         for key, count in counts.items():
             self._counters[key].inc(count)
         for bad in element.bad:
-            yield beam.pvalue.TaggedOutput(BAD_LINES, (shard.path, bad.line, bad.reason))
+            yield TaggedOutput(BAD_LINES, (shard.path, bad.line, bad.reason))
         yield name, len(element.rows)
 
     def _put(self, folder: str, name: str, write: Callable[[Any], Any]) -> None:

@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 import tensorflow_text  # noqa: F401
-from tensorflow_serving.apis import predict_pb2
+
+from polysemy.serving.protos import PredictRequest
 
 
 def main():
@@ -23,7 +24,7 @@ def main():
     (name,) = function.structured_input_signature[1]
     rows = []
     for file in sorted(folder.iterdir()):
-        request = predict_pb2.PredictRequest.FromString(file.read_bytes())
+        request = PredictRequest.FromString(file.read_bytes())
         rows.append(tf.make_ndarray(request.inputs[name]))
 
     def run(arrays):

@@ -1,3 +1,5 @@
+# pyright: reportMissingImports=false, reportAttributeAccessIssue=false
+# mlserver is in an environment of its own.
 """MLServer's custom runtime for a SavedModel, and how it is started.
 
 `python peer_mlserver.py MODEL PORT BATCH REQUESTS` writes the settings, the requests (one JSON

@@ -1,3 +1,5 @@
+# pyright: reportMissingImports=false, reportAttributeAccessIssue=false
+# ray is in an environment of its own, and its decorators change what they decorate.
 """Ray Serve behind TensorFlow Serving's own Predict: `python peer_ray.py MODEL PORT BATCH`.
 
 One replica in a process of its own, batches by `serve.batch`, as Ray's documentation has it.

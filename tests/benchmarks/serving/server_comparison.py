@@ -65,11 +65,12 @@ export(elmo, {str(folder / "elmo")!r}, warmup=["the city ."])
 def write_requests(model, rows, folder):
     """PredictRequests as bytes, one file each."""
     import tensorflow as tf
-    from tensorflow_serving.apis import predict_pb2
+
+    from polysemy.serving.protos import PredictRequest
 
     folder.mkdir()
     for i, row in enumerate(rows):
-        request = predict_pb2.PredictRequest()
+        request = PredictRequest()
         request.model_spec.name = model
         text = isinstance(row[0], str)
         tensor = tf.constant(row, tf.string if text else tf.float32)
@@ -97,8 +98,9 @@ class Serving:
             self.command, stdin=subprocess.PIPE, stdout=self.log, stderr=self.log, text=True,
             start_new_session=True, env=environment,
         )  # fmt: skip
-        self.process.stdin.write(self.stdin)
-        self.process.stdin.close()
+        assert self.process.stdin is not None  # a pipe, as asked for
+        with self.process.stdin as stdin:
+            stdin.write(self.stdin)
         return self
 
     def __exit__(self, *_):

@@ -45,7 +45,7 @@ def resident_mib(pid):
 
 def kinds_of_requests(channel, session, rest, requests, rows):
     """{name: function of a number that asks once}; each raises if the answer is not right."""
-    from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2
+    from polysemy.serving.protos import GetModelMetadataRequest, GetModelStatusRequest
 
     def unary(method, message):
         call = channel.unary_unary(f"{SERVICE}.{method}")
@@ -69,9 +69,9 @@ def kinds_of_requests(channel, session, rest, requests, rows):
         async with session.get(f"{rest}/elmo") as answer:
             assert answer.status == 200, await answer.text()
 
-    metadata = get_model_metadata_pb2.GetModelMetadataRequest(metadata_field=["signature_def"])
+    metadata = GetModelMetadataRequest(metadata_field=["signature_def"])
     metadata.model_spec.name = "elmo"
-    status = get_model_status_pb2.GetModelStatusRequest()
+    status = GetModelStatusRequest()
     status.model_spec.name = "tiny"
     return {
         "gRPC Predict tiny": unary("PredictionService/Predict", requests["tiny"]),

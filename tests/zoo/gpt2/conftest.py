@@ -1,5 +1,6 @@
 """GPTs small enough for tests, with weights that anybody can draw again from a seed."""
 
+import importlib
 import json
 from pathlib import Path
 from typing import Any
@@ -122,8 +123,8 @@ def golden():
 
 def record(folders):
     """What `transformers` makes of the folders: run by `python conftest.py`, writes golden.json."""
-    import torch
-    import transformers
+    torch: Any = importlib.import_module("torch")
+    transformers: Any = importlib.import_module("transformers")
 
     found = {}
     for kind, folder in folders.items():
