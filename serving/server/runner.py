@@ -47,6 +47,7 @@ class Runner:
             return execute.execute(
                 self._name, self._count, tensors, self._attributes, self._context
             )
-        return execute.execute_with_cancellation(
-            self._name, self._count, tensors, self._attributes, self._context, cancellation.manager
-        )
+        with cancellation.running() as manager:
+            return execute.execute_with_cancellation(
+                self._name, self._count, tensors, self._attributes, self._context, manager
+            )
