@@ -47,7 +47,6 @@ class Runner:
             return execute.execute(
                 self._name, self._count, tensors, self._attributes, self._context
             )
-        with cancellation.running() as manager:
-            return execute.execute_with_cancellation(
-                self._name, self._count, tensors, self._attributes, self._context, manager
-            )
+        return execute.execute_with_cancellation(
+            self._name, self._count, tensors, self._attributes, self._context, cancellation.manager
+        )
