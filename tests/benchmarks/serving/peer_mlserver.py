@@ -79,7 +79,7 @@ def main():
                 "implementation": "peer_mlserver.SavedModel",
                 "parameters": {"uri": path},
                 "max_batch_size": batch,
-                "max_batch_time": 0.002,
+                "max_batch_time": 0.1,
             }
         )
     )

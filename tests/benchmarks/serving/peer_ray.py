@@ -25,9 +25,9 @@ class Model:
         (self.input,) = self.function.structured_input_signature[1]
         self.tf = tf
         self.ask.set_max_batch_size(batch)
-        self.ask.set_batch_wait_timeout_s(0.002)
+        self.ask.set_batch_wait_timeout_s(0.1)
 
-    @serve.batch(max_batch_size=16, batch_wait_timeout_s=0.002)
+    @serve.batch(max_batch_size=16, batch_wait_timeout_s=0.1)
     async def ask(self, arrays):
         joined = self.tf.constant(np.concatenate(arrays))
         outputs = {k: v.numpy() for k, v in self.function(**{self.input: joined}).items()}
