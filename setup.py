@@ -53,6 +53,8 @@ SERVING = [
 
 RECIPES = [
     "seqeval>=1.2.2",  # span F1 as the published taggers count it
+    "scikit-learn>=1.4",  # accuracy, F1 and Matthews correlation of classifiers
+    "scipy>=1.11",  # Pearson's and Spearman's correlations
     "matplotlib>=3.9",  # learning curves and layer weights as PNG
     "tensorboard~=2.20.0",  # event files of a run
 ]
