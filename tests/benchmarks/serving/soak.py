@@ -168,7 +168,8 @@ def report(options, counts, failures, memory, changes, latencies):
         "",
         f"**Failed requests: {len(failures)} of {sum(counts.values()):,}.** Resident memory after "
         f"the first {options.settle:g} minutes: median {middle:,.0f} MiB, farthest from it "
-        f"{100 * spread:.1f} %, first fifth {early:,.0f} MiB, last fifth {late:,.0f} MiB.",
+        f"{100 * spread:.1f} %, first fifth {early:,.0f} MiB, last fifth {late:,.0f} MiB. While a "
+        "version changes, the old one and the new one are in memory.",
         "",
         "| request | count | p50 | p99 | largest |",
         "| --- | --- | --- | --- | --- |",
