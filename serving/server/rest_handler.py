@@ -154,7 +154,8 @@ class RestHandler:
             await asyncio.wait([answer], timeout=self._time_limit)
         finally:
             if not answer.done():  # too late, or the client has left
-                answer.cancel()  # out of the queue
+                answer.cancel()
+                future.cancel()  # out of the queue at once; `answer` alone would tell it later
                 cancellation.cancel()  # or out of the model
         if answer.cancelled():
             raise asyncio.TimeoutError
