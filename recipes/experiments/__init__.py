@@ -1,7 +1,7 @@
 """The experiments: one file each, `<system>_<task>.py`, with a module-level `experiment`.
 
 A new experiment is one new file in this folder; nothing else is edited. Listing the names imports
-none of them.
+none of them. A file whose name begins with an underscore is what several experiments share.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ def list_experiments(pattern: str = "*") -> list[str]:
     >>> list_experiments("no_such_*")
     []
     """
-    names = (module.name for module in pkgutil.iter_modules(__path__))
+    modules = (module.name for module in pkgutil.iter_modules(__path__))
+    names = (name for name in modules if not name.startswith("_"))
     return sorted(name for name in names if fnmatch.fnmatchcase(name, pattern))
 
 

@@ -9,8 +9,9 @@ not across rates, and not left to right with masked. `bert_ablations_sst2` fine-
 them.
 """
 
-from ..config import DataConfig, Experiment, TrainerConfig
+from ..config import DataConfig, Experiment
 from ..tasks.masked_lm import MaskedLanguageModeling
+from ._bert import adamw
 
 _ALONE = {"task.next_sentence": False}
 
@@ -19,17 +20,7 @@ experiment = Experiment(
     description="pre-training ablations: NSP, left to right, masking, layers, width",
     task=MaskedLanguageModeling(corpus="wikitext2", size="tiny", sequence_length=64, batch_size=64),
     data=DataConfig(name="WikiText-2"),
-    trainer=TrainerConfig(
-        steps=400,
-        steps_per_epoch=200,
-        optimizer="adamw",
-        optimizer_options={"epsilon": 1e-6},
-        learning_rate=2e-3,
-        schedule="linear",
-        warmup_steps=40,
-        weight_decay=0.01,
-        gradient_clip_norm=1.0,
-    ),
+    trainer=adamw(steps=400, steps_per_epoch=200, learning_rate=2e-3, warmup_steps=40),
     seeds=(1,),
     variants={
         "default": {},

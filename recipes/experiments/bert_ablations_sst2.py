@@ -6,8 +6,9 @@
 the mean of its last layer, whatever it was trained with: only next sentences train a pooler.
 """
 
-from ..config import DataConfig, Experiment, TrainerConfig
+from ..config import DataConfig, Experiment
 from ..tasks.classification import Classification
+from ._bert import adamw
 from .bert_ablations import experiment as ablations
 
 experiment = Experiment(
@@ -15,16 +16,7 @@ experiment = Experiment(
     description="pre-training ablations, each fine-tuned on SST-2",
     task=Classification(corpus="sst2", features=(-1,)),
     data=DataConfig(name="SST-2 sentences"),
-    trainer=TrainerConfig(
-        epochs=3,
-        optimizer="adamw",
-        optimizer_options={"epsilon": 1e-6},
-        learning_rate=5e-4,
-        schedule="linear",
-        warmup_steps=65,
-        weight_decay=0.01,
-        gradient_clip_norm=1.0,
-    ),
+    trainer=adamw(epochs=3, learning_rate=5e-4, warmup_steps=65),
     seeds=(1,),
     variants={
         "untrained": {

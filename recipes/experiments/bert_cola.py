@@ -10,41 +10,16 @@ sentences of training. Dev is the published in-domain part, test the out-of-doma
 sentences from other sources): GLUE's test labels are secret.
 """
 
-from ..config import DataConfig, Experiment, TrainerConfig
+from ..config import DataConfig, Experiment
 from ..tasks.classification import Classification
+from ._bert import CLASSIFICATION_VARIANTS, adamw
 
 experiment = Experiment(
     name="bert_cola",
     description="CoLA acceptability (Matthews): fine-tuned, feature-based, untrained, own",
     task=Classification(corpus="cola"),
     data=DataConfig(name="CoLA"),
-    trainer=TrainerConfig(
-        epochs=4,
-        optimizer="adamw",
-        optimizer_options={"epsilon": 1e-6},
-        learning_rate=1e-4,
-        schedule="linear",
-        warmup_steps=107,
-        weight_decay=0.01,
-        gradient_clip_norm=1.0,
-    ),
-    variants={
-        "minilm": {},
-        "minilm_layer_decay": {"trainer.layer_decay": 0.8},
-        "minilm_features": {
-            "task.encoder_training": "frozen",
-            "task.features": (-4, -3, -2, -1),
-            "trainer.learning_rate": 1e-3,
-        },
-        "untrained": {"task.pretrained": False},
-        "own": {
-            "task.encoder": "runs/bert_pretrain_wikitext2/default/seed1/preset",
-            "task.features": (-1,),
-        },
-        "own_short": {
-            "task.encoder": "runs/bert_pretrain_wikitext2/short/seed1/preset",
-            "task.features": (-1,),
-        },
-    },
+    trainer=adamw(epochs=4, learning_rate=1e-4, warmup_steps=107),
+    variants=CLASSIFICATION_VARIANTS,
     paper="52.1 Matthews, recalled (Base, GLUE test)",
 )

@@ -13,24 +13,20 @@ does for the last tenth of its steps. The others are ablations, each of which `b
 runs smaller and side by side.
 """
 
-from ..config import DataConfig, Experiment, TrainerConfig
+from ..config import DataConfig, Experiment
 from ..tasks.masked_lm import MaskedLanguageModeling
+from ._bert import adamw
 
 experiment = Experiment(
     name="bert_pretrain_wikitext2",
     description="BERT pre-training on WikiText-2, 4 layers x 256, own vocabulary of 8,000 pieces",
     task=MaskedLanguageModeling(corpus="wikitext2", size="mini"),
     data=DataConfig(name="WikiText-2"),
-    trainer=TrainerConfig(
+    trainer=adamw(
         steps=3_000,
         steps_per_epoch=500,
-        optimizer="adamw",
-        optimizer_options={"epsilon": 1e-6},
         learning_rate=1e-3,
-        schedule="linear",
         warmup_steps=300,
-        weight_decay=0.01,
-        gradient_clip_norm=1.0,
         mixed_precision="mixed_bfloat16",
     ),
     seeds=(1,),

@@ -10,41 +10,16 @@ Training: RTE-2 test and RTE-3 dev (1,600 pairs), dev: RTE-2 dev (400), test: RT
 GLUE's RTE also has RTE-1 and RTE-5 (2,490 pairs of training).
 """
 
-from ..config import DataConfig, Experiment, TrainerConfig
+from ..config import DataConfig, Experiment
 from ..tasks.classification import Classification
+from ._bert import CLASSIFICATION_VARIANTS, adamw
 
 experiment = Experiment(
     name="bert_rte",
     description="RTE entailment: fine-tuned, feature-based, untrained, own",
     task=Classification(corpus="rte", max_length=192),
     data=DataConfig(name="RTE-2 and RTE-3"),
-    trainer=TrainerConfig(
-        epochs=4,
-        optimizer="adamw",
-        optimizer_options={"epsilon": 1e-6},
-        learning_rate=1e-4,
-        schedule="linear",
-        warmup_steps=20,
-        weight_decay=0.01,
-        gradient_clip_norm=1.0,
-    ),
-    variants={
-        "minilm": {},
-        "minilm_layer_decay": {"trainer.layer_decay": 0.8},
-        "minilm_features": {
-            "task.encoder_training": "frozen",
-            "task.features": (-4, -3, -2, -1),
-            "trainer.learning_rate": 1e-3,
-        },
-        "untrained": {"task.pretrained": False},
-        "own": {
-            "task.encoder": "runs/bert_pretrain_wikitext2/default/seed1/preset",
-            "task.features": (-1,),
-        },
-        "own_short": {
-            "task.encoder": "runs/bert_pretrain_wikitext2/short/seed1/preset",
-            "task.features": (-1,),
-        },
-    },
+    trainer=adamw(epochs=4, learning_rate=1e-4, warmup_steps=20),
+    variants=CLASSIFICATION_VARIANTS,
     paper="66.4 accuracy, recalled (Base, GLUE test); 61.8 Small, 57.9 Mini",
 )

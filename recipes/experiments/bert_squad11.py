@@ -10,31 +10,21 @@ paper. `--set task.corpus=squad11_articles` trains and tests on articles of the 
 SQuAD 2.0 needs `--set task.null_answers=true`, and its files, which are not here.
 """
 
-from ..config import DataConfig, Experiment, TrainerConfig
+from ..config import DataConfig, Experiment
 from ..tasks.span_qa import SpanQA
+from ._bert import adamw, own
 
 experiment = Experiment(
     name="bert_squad11",
     description="SQuAD 1.1, trained on 3,846 questions: fine-tuned, untrained, own pre-training",
     task=SpanQA(corpus="squad11", batch_size=16),
     data=DataConfig(name="SQuAD 1.1, 3,846 questions of training"),
-    trainer=TrainerConfig(
-        epochs=3,
-        optimizer="adamw",
-        optimizer_options={"epsilon": 1e-6},
-        learning_rate=2e-4,
-        schedule="linear",
-        warmup_steps=70,
-        weight_decay=0.01,
-        gradient_clip_norm=1.0,
-        mixed_precision="mixed_bfloat16",
-    ),
+    trainer=adamw(epochs=3, learning_rate=2e-4, warmup_steps=70, mixed_precision="mixed_bfloat16"),
     variants={
         "minilm": {},
         "minilm_one_epoch": {"trainer.epochs": 1, "trainer.warmup_steps": 25},
         "untrained": {"task.pretrained": False},
-        "own": {"task.encoder": "runs/bert_pretrain_wikitext2/default/seed1/preset"},
-        "own_short": {"task.encoder": "runs/bert_pretrain_wikitext2/short/seed1/preset"},
+        **own(),
     },
     seeds=(1,),
     paper="88.5 F1, 80.8 exact match, recalled (Base, dev, 87,599 questions of training)",

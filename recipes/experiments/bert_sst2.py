@@ -10,41 +10,16 @@ sentences of training, without the phrases that GLUE's 67,349 examples have, so 
 is of another training set.
 """
 
-from ..config import DataConfig, Experiment, TrainerConfig
+from ..config import DataConfig, Experiment
 from ..tasks.classification import Classification
+from ._bert import CLASSIFICATION_VARIANTS, adamw
 
 experiment = Experiment(
     name="bert_sst2",
     description="SST-2 sentiment: fine-tuned, feature-based, untrained, own pre-training",
     task=Classification(corpus="sst2"),
     data=DataConfig(name="SST-2 sentences"),
-    trainer=TrainerConfig(
-        epochs=3,
-        optimizer="adamw",
-        optimizer_options={"epsilon": 1e-6},
-        learning_rate=1e-4,
-        schedule="linear",
-        warmup_steps=65,
-        weight_decay=0.01,
-        gradient_clip_norm=1.0,
-    ),
-    variants={
-        "minilm": {},
-        "minilm_layer_decay": {"trainer.layer_decay": 0.8},
-        "minilm_features": {
-            "task.encoder_training": "frozen",
-            "task.features": (-4, -3, -2, -1),
-            "trainer.learning_rate": 1e-3,
-        },
-        "untrained": {"task.pretrained": False},
-        "own": {
-            "task.encoder": "runs/bert_pretrain_wikitext2/default/seed1/preset",
-            "task.features": (-1,),
-        },
-        "own_short": {
-            "task.encoder": "runs/bert_pretrain_wikitext2/short/seed1/preset",
-            "task.features": (-1,),
-        },
-    },
+    trainer=adamw(epochs=3, learning_rate=1e-4, warmup_steps=65),
+    variants=CLASSIFICATION_VARIANTS,
     paper="93.5 accuracy, recalled (Base, GLUE test); 89.7 Small, 85.9 Mini",
 )

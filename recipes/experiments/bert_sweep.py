@@ -7,25 +7,17 @@ score is chosen (appendix A.3). For GLUE the paper keeps batch 32 and 3 epochs: 
 batch_size_32_learning_rate_5e-05_epochs_3`, and so on. Warm-up 10 % of 4 epochs of RTE.
 """
 
-from ..config import DataConfig, Experiment, TrainerConfig
+from ..config import DataConfig, Experiment
 from ..grids import grid
 from ..tasks.classification import Classification
+from ._bert import adamw
 
 experiment = Experiment(
     name="bert_sweep",
     description="BERT's fine-tuning grid: batch, learning rate, epochs",
     task=Classification(corpus="rte", max_length=192),
     data=DataConfig(name="RTE-2 and RTE-3"),
-    trainer=TrainerConfig(
-        epochs=3,
-        optimizer="adamw",
-        optimizer_options={"epsilon": 1e-6},
-        learning_rate=5e-5,
-        schedule="linear",
-        warmup_steps=20,
-        weight_decay=0.01,
-        gradient_clip_norm=1.0,
-    ),
+    trainer=adamw(epochs=3, learning_rate=5e-5, warmup_steps=20),
     seeds=(1,),
     variants=grid(
         {

@@ -6,25 +6,17 @@ Batches of 8 to 128, rates 3e-4, 1e-4, 5e-5 and 3e-5, 4 epochs: 20 runs a seed, 
 is chosen. Turc et al., 2019, https://arxiv.org/abs/1908.08962
 """
 
-from ..config import DataConfig, Experiment, TrainerConfig
+from ..config import DataConfig, Experiment
 from ..grids import grid
 from ..tasks.classification import Classification
+from ._bert import adamw
 
 experiment = Experiment(
     name="bert_sweep_compact",
     description="the fine-tuning grid of the compact BERT models: batch, learning rate",
     task=Classification(corpus="rte", max_length=192),
     data=DataConfig(name="RTE-2 and RTE-3"),
-    trainer=TrainerConfig(
-        epochs=4,
-        optimizer="adamw",
-        optimizer_options={"epsilon": 1e-6},
-        learning_rate=1e-4,
-        schedule="linear",
-        warmup_steps=5,
-        weight_decay=0.01,
-        gradient_clip_norm=1.0,
-    ),
+    trainer=adamw(epochs=4, learning_rate=1e-4, warmup_steps=5),
     seeds=(1,),
     variants=grid(
         {

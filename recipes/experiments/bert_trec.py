@@ -10,41 +10,16 @@ questions of training, 455 of the published training part (every twelfth) dev, 5
 task.corpus=trec_fine` has the 50 fine types.
 """
 
-from ..config import DataConfig, Experiment, TrainerConfig
+from ..config import DataConfig, Experiment
 from ..tasks.classification import Classification
+from ._bert import CLASSIFICATION_VARIANTS, adamw
 
 experiment = Experiment(
     name="bert_trec",
     description="TREC question types: fine-tuned, feature-based, untrained, own",
     task=Classification(corpus="trec", max_length=64),
     data=DataConfig(name="TREC-6"),
-    trainer=TrainerConfig(
-        epochs=4,
-        optimizer="adamw",
-        optimizer_options={"epsilon": 1e-6},
-        learning_rate=1e-4,
-        schedule="linear",
-        warmup_steps=60,
-        weight_decay=0.01,
-        gradient_clip_norm=1.0,
-    ),
-    variants={
-        "minilm": {},
-        "minilm_layer_decay": {"trainer.layer_decay": 0.8},
-        "minilm_features": {
-            "task.encoder_training": "frozen",
-            "task.features": (-4, -3, -2, -1),
-            "trainer.learning_rate": 1e-3,
-        },
-        "untrained": {"task.pretrained": False},
-        "own": {
-            "task.encoder": "runs/bert_pretrain_wikitext2/default/seed1/preset",
-            "task.features": (-1,),
-        },
-        "own_short": {
-            "task.encoder": "runs/bert_pretrain_wikitext2/short/seed1/preset",
-            "task.features": (-1,),
-        },
-    },
+    trainer=adamw(epochs=4, learning_rate=1e-4, warmup_steps=60),
+    variants=CLASSIFICATION_VARIANTS,
     paper="96.4 accuracy (ULMFiT), 95.8 (CoVe); BERT's paper has none",
 )

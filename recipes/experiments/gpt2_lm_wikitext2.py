@@ -8,8 +8,9 @@ Perplexity is per word of the corpus, line ends counted, with at least 64 tokens
 own figures are zero-shot, of models that never saw WikiText.
 """
 
-from ..config import DataConfig, Experiment, TrainerConfig
+from ..config import DataConfig, Experiment
 from ..tasks.causal_lm import CausalLanguageModeling
+from ._bert import adamw
 
 experiment = Experiment(
     name="gpt2_lm_wikitext2",
@@ -21,16 +22,12 @@ experiment = Experiment(
         prompts=("", "= The Lighthouse =\n", "The ship was", "In 1944 , the"),
     ),
     data=DataConfig(name="WikiText-2"),
-    trainer=TrainerConfig(
+    trainer=adamw(
         steps=2_500,
         steps_per_epoch=500,
-        optimizer="adamw",
         optimizer_options={"epsilon": 1e-8},
         learning_rate=2e-3,
-        schedule="linear",
         warmup_steps=200,
-        weight_decay=0.01,
-        gradient_clip_norm=1.0,
         mixed_precision="mixed_bfloat16",
     ),
     seeds=(1,),

@@ -22,6 +22,7 @@ experiment = Experiment({name!r}, TaskConfig(), TrainerConfig(steps=1))
 def test_a_new_file_is_a_new_experiment(folder):
     for name in ("test_only_ner", "test_only_pos"):
         (folder / f"{name}.py").write_text(SOURCE.format(name=name), encoding="utf-8")
+    (folder / "_what_they_share.py").write_text("", encoding="utf-8")
     assert experiments.list_experiments() == ["test_only_ner", "test_only_pos"]
     assert experiments.list_experiments("*_pos") == ["test_only_pos"]
     assert experiments.get("test_only_ner").name == "test_only_ner"
