@@ -9,11 +9,13 @@ from typing import Any
 
 import grpc
 
+QUEUE_IS_FULL = "The queue of requests is full. Try again later."
+
 
 class RequestQueue(ThreadPoolExecutor):
     """Threads that answer requests, and a bound on the requests that wait for one.
 
-    The bound is for the caller to keep: what is submitted is run.
+    The bound is for the caller to keep: what is submitted is run, unless it is cancelled first.
 
     Args:
         threads: int. Requests that are answered at once.
@@ -43,22 +45,14 @@ class RequestQueue(ThreadPoolExecutor):
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future:
         """Runs a function on one of the threads, when one is free."""
+        future = super().submit(fn, *args, **kwargs)
         with self._guard:
             self._count += 1
-        try:
-            return super().submit(self._run, fn, args, kwargs)
-        except RuntimeError:  # shut down
-            self._finished()
-            raise
+        future.add_done_callback(self._count_down)  # also of one that is cancelled as it waits
+        return future
 
-    def _run(self, function: Callable[..., Any], args: tuple, kwargs: dict) -> Any:
-        try:
-            return function(*args, **kwargs)
-        finally:
-            self._finished()
-
-    def _finished(self) -> None:
-        with self._guard:
+    def _count_down(self, _: Future) -> None:
+        with self._guard:  # whichever thread ends the work calls this
             self._count -= 1
 
 
@@ -67,9 +61,7 @@ def refusal() -> grpc.RpcMethodHandler:
     own, so that the answer does not wait for those that are being answered."""
 
     def refuse(message: bytes, context: grpc.ServicerContext) -> None:
-        context.abort(
-            grpc.StatusCode.UNAVAILABLE, "The queue of requests is full. Try again later."
-        )
+        context.abort(grpc.StatusCode.UNAVAILABLE, QUEUE_IS_FULL)
 
     refuse.experimental_thread_pool = ThreadPoolExecutor(1, "refusal")
     return grpc.unary_unary_rpc_method_handler(refuse)

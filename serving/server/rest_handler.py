@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import threading
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import grpc
@@ -17,6 +15,7 @@ from google.protobuf import json_format
 from ..errors import ServingError, invalid_argument
 from ..protos import GetModelMetadataRequest, GetModelStatusRequest, SignatureDefMap
 from .access_log import AccessLog
+from .admission import QUEUE_IS_FULL, RequestQueue
 from .cancellation import Cancellation
 from .json_document import parse
 from .manager import ModelManager
@@ -81,15 +80,13 @@ class RestHandler:
         self._metrics_path = metrics_path
         self._access_log = access_log
         self._time_limit = options.rest_api_timeout_in_ms / 1000
-        threads = options.rest_api_num_threads
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="rest")
-        self._most_running = threads + options.max_queued_requests
-        self._running = 0
-        self._lock = threading.Lock()
+        self._queue = RequestQueue(
+            options.rest_api_num_threads, options.max_queued_requests, "rest"
+        )
 
     def close(self) -> None:
         """Ends the threads when they have finished their work."""
-        self._pool.shutdown(wait=False)
+        self._queue.shutdown(wait=False)
 
     async def __call__(self, request: web.BaseRequest) -> web.Response:
         target = request.raw_path
@@ -140,15 +137,11 @@ class RestHandler:
             return _encode(self._metadata(route))
         body = await read_body(request, self._time_limit)
         packed = request.headers.get("Content-Encoding", "").lower() == "gzip"
-        if self._running >= self._most_running:
-            message = "The queue of requests is full. Try again later."
-            raise ServingError(grpc.StatusCode.UNAVAILABLE, message)
+        if self._queue.full:
+            raise ServingError(grpc.StatusCode.UNAVAILABLE, QUEUE_IS_FULL)
         cancellation = Cancellation()
         deadline = time.monotonic() + self._time_limit
-        future = self._pool.submit(self._infer, route, body, packed, deadline, cancellation)
-        with self._lock:
-            self._running += 1
-        future.add_done_callback(self._count_down)
+        future = self._queue.submit(self._infer, route, body, packed, deadline, cancellation)
         answer = asyncio.wrap_future(future)
         try:
             await asyncio.wait([answer], timeout=self._time_limit)
@@ -165,10 +158,6 @@ class RestHandler:
             # What went wrong inside is the log's matter, not the client's.
             raise ServingError(grpc.StatusCode.INTERNAL, "Internal error") from error
         return answer.result()
-
-    def _count_down(self, _: Future) -> None:
-        with self._lock:  # whichever thread ends the work calls this
-            self._running -= 1
 
     def _infer(
         self,

@@ -95,3 +95,14 @@ def test_queue_counts_what_runs_and_waits():
     with pytest.raises(RuntimeError):
         queue.submit(int)
     assert not queue.full
+
+
+def test_queue_has_room_again_when_one_that_waits_is_cancelled():
+    queue = RequestQueue(threads=1, max_waiting=1, name="test")
+    finish = threading.Event()
+    running, waiting = queue.submit(finish.wait), queue.submit(int)
+    assert queue.full and waiting.cancel()
+    assert not queue.full
+    finish.set()
+    assert running.result()
+    queue.shutdown()
