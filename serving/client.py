@@ -12,28 +12,15 @@ from typing import Any
 import grpc
 import numpy as np
 
-from .client_batches import batches, concatenated, located
-from .client_calls import (
-    Call,
-    Signatures,
-    Target,
-    checked_in_flight,
-    checked_seconds,
-    checked_tls,
-    decoded,
-    is_rest,
-    merged,
-)
-from .client_grpc import GrpcProtocol, SyncGrpc
+from .client_base import ClientBase
+from .client_batches import concatenated, located
+from .client_calls import Call, Signatures, Target, decoded, merged
+from .client_grpc import SyncGrpc
 from .client_http import SyncHttp
-from .client_rest import RestProtocol
-from .client_retry import Retry
-from .client_tensors import as_arrays
-from .client_tls import TLS
 from .errors import ServingError
 
 
-class Client:
+class Client(ClientBase):
     """Asks a model server: Polysemy's or TensorFlow Serving's. Does not import TensorFlow.
 
     Threads may share a client. `AsyncClient` is the same for event loops.
@@ -57,20 +44,7 @@ class Client:
     'localhost:8500'
     """
 
-    def __init__(
-        self,
-        address: str,
-        timeout: float = 60.0,
-        retry: Retry | None = None,
-        tls: TLS | bool | None = None,
-    ) -> None:
-        rest = is_rest(address)
-        tls = checked_tls(address, tls)
-        self.address = address
-        self.timeout = checked_seconds("timeout", timeout)
-        self.retry = retry or Retry()
-        self._protocol = RestProtocol() if rest else GrpcProtocol()
-        self._transport: Any = SyncHttp(address, tls) if rest else SyncGrpc(address, tls)
+    _grpc, _http = SyncGrpc, SyncHttp
 
     def predict(
         self,
@@ -110,10 +84,9 @@ class Client:
             ValueError: if an argument is wrong, before anything is sent.
         """
         target = Target(model, version, label, signature)
-        arrays = as_arrays(merged(inputs, named_inputs))
-        seconds = self.timeout if timeout is None else checked_seconds("timeout", timeout)
-        in_flight = checked_in_flight(max_in_flight)
-        parts = None if batch_size is None else list(batches(arrays, batch_size))
+        arrays, seconds, in_flight, parts = self._checked(
+            merged(inputs, named_inputs), timeout, batch_size, max_in_flight
+        )
         # REST alone; versions do not change, but which one answers may from call to call.
         signatures = self._signatures(target, seconds) if self._protocol.needs_signatures else None
 
@@ -133,14 +106,14 @@ class Client:
 
         Each `TensorInfo` has a `dtype` ("int32", "string") and a `shape`, (None, 128).
         """
-        seconds = self.timeout if timeout is None else checked_seconds("timeout", timeout)
+        seconds = self._seconds(timeout)
         return self._call(self._protocol.metadata(Target(model, version, label)), seconds)
 
     def status(
         self, model: str, version: int | None = None, timeout: float | None = None
     ) -> dict[int, str]:
         """The state of each version ("AVAILABLE", "LOADING", ...), newest first."""
-        seconds = self.timeout if timeout is None else checked_seconds("timeout", timeout)
+        seconds = self._seconds(timeout)
         return self._call(self._protocol.status(Target(model, version)), seconds)
 
     def close(self) -> None:

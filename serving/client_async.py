@@ -11,28 +11,15 @@ from typing import Any
 import grpc
 import numpy as np
 
-from .client_batches import batches, concatenated, located
-from .client_calls import (
-    Call,
-    Signatures,
-    Target,
-    checked_in_flight,
-    checked_seconds,
-    checked_tls,
-    decoded,
-    is_rest,
-    merged,
-)
-from .client_grpc import AsyncGrpc, GrpcProtocol
+from .client_base import ClientBase
+from .client_batches import concatenated, located
+from .client_calls import Call, Signatures, Target, decoded, merged
+from .client_grpc import AsyncGrpc
 from .client_http import AsyncHttp
-from .client_rest import RestProtocol
-from .client_retry import Retry
-from .client_tensors import as_arrays
-from .client_tls import TLS
 from .errors import ServingError
 
 
-class AsyncClient:
+class AsyncClient(ClientBase):
     """`Client` for event loops: the same arguments, methods and errors, to be awaited.
 
     A client belongs to the loop in which it first asks. Cancelling a call cancels its requests.
@@ -46,20 +33,7 @@ class AsyncClient:
     ...         return await client.predict("elmo", sentences=sentences, batch_size=32)
     """
 
-    def __init__(
-        self,
-        address: str,
-        timeout: float = 60.0,
-        retry: Retry | None = None,
-        tls: TLS | bool | None = None,
-    ) -> None:
-        rest = is_rest(address)
-        tls = checked_tls(address, tls)
-        self.address = address
-        self.timeout = checked_seconds("timeout", timeout)
-        self.retry = retry or Retry()
-        self._protocol = RestProtocol() if rest else GrpcProtocol()
-        self._transport: Any = AsyncHttp(address, tls) if rest else AsyncGrpc(address, tls)
+    _grpc, _http = AsyncGrpc, AsyncHttp
 
     async def predict(
         self,
@@ -77,10 +51,9 @@ class AsyncClient:
     ) -> dict[str, np.ndarray]:
         """Runs a signature; see `Client.predict`."""
         target = Target(model, version, label, signature)
-        arrays = as_arrays(merged(inputs, named_inputs))
-        seconds = self.timeout if timeout is None else checked_seconds("timeout", timeout)
-        in_flight = checked_in_flight(max_in_flight)
-        parts = None if batch_size is None else list(batches(arrays, batch_size))
+        arrays, seconds, in_flight, parts = self._checked(
+            merged(inputs, named_inputs), timeout, batch_size, max_in_flight
+        )
         signatures: Signatures | None = None
         if self._protocol.needs_signatures:
             plain = Target(model, version, label)
@@ -100,14 +73,14 @@ class AsyncClient:
         timeout: float | None = None,
     ) -> Signatures:
         """The signatures; see `Client.metadata`."""
-        seconds = self.timeout if timeout is None else checked_seconds("timeout", timeout)
+        seconds = self._seconds(timeout)
         return await self._call(self._protocol.metadata(Target(model, version, label)), seconds)
 
     async def status(
         self, model: str, version: int | None = None, timeout: float | None = None
     ) -> dict[int, str]:
         """The state of each version ("AVAILABLE", "LOADING", ...), newest first."""
-        seconds = self.timeout if timeout is None else checked_seconds("timeout", timeout)
+        seconds = self._seconds(timeout)
         return await self._call(self._protocol.status(Target(model, version)), seconds)
 
     async def close(self) -> None:
