@@ -1,25 +1,37 @@
-"""How a running request is stopped."""
+"""How a request is stopped, before it runs or while it does."""
 
 from __future__ import annotations
 
+import time
 from typing import Any
+
+import grpc
 
 # TensorFlow has no public name for this. Its own context manager around it is of no use here: it
 # keeps the manager in a global of the process, and requests run in many threads.
 from tensorflow.python.eager.cancellation import CancellationManager
 
+from ..errors import ServingError
+
 
 class Cancellation:
-    """Stops one run of a model from another thread.
+    """Stops one run of a model from another thread, and keeps one that is too late from beginning.
+
+    Args:
+        deadline: float. On `time.monotonic`'s clock; a run is not begun after it. Default: none.
 
     Example:
-    >>> cancellation = Cancellation()
+    >>> cancellation = Cancellation(deadline=time.monotonic() + 60)
+    >>> cancellation.check()
     >>> cancellation.cancel()
     >>> cancellation.cancelled
     True
+    >>> print(cancellation.error())
+    CANCELLED: The request was cancelled.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, deadline: float | None = None) -> None:
+        self.deadline = deadline
         self.manager: Any = CancellationManager()
 
     def cancel(self) -> None:
@@ -29,3 +41,21 @@ class Cancellation:
     @property
     def cancelled(self) -> bool:
         return self.manager.is_cancelled
+
+    @property
+    def late(self) -> bool:
+        """Whether the deadline has passed."""
+        return self.deadline is not None and time.monotonic() >= self.deadline
+
+    def check(self) -> None:
+        """Raises `error()` if a run must not begin."""
+        if self.late or self.cancelled:
+            raise self.error()
+
+    def error(self) -> ServingError:
+        """What a client is told of a run that was stopped: that it is late, if it is."""
+        if self.late:
+            return ServingError(
+                grpc.StatusCode.DEADLINE_EXCEEDED, "The deadline of the request has passed."
+            )
+        return ServingError(grpc.StatusCode.CANCELLED, "The request was cancelled.")

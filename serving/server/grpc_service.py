@@ -101,12 +101,12 @@ class PredictionService(grpc.GenericRpcHandler):
                 raise invalid_argument("Missing ModelSpec")
             remaining = context.time_remaining()
             deadline = None if remaining is None else time.monotonic() + remaining
-            cancellation = Cancellation()
+            cancellation = Cancellation(deadline)
             # Called when the client has gone away or its deadline has passed.
             if not context.add_callback(cancellation.cancel):
                 raise ServingError(grpc.StatusCode.CANCELLED, "The request was cancelled.")
             with self._manager.acquire(spec) as servable:
-                answer = getattr(servable, method)(message, deadline, cancellation)
+                answer = getattr(servable, method)(message, cancellation)
             return answer
         except ServingError as error:
             status = error.code.name

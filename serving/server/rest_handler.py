@@ -139,9 +139,8 @@ class RestHandler:
         packed = request.headers.get("Content-Encoding", "").lower() == "gzip"
         if self._queue.full:
             raise ServingError(grpc.StatusCode.UNAVAILABLE, QUEUE_IS_FULL)
-        cancellation = Cancellation()
-        deadline = time.monotonic() + self._time_limit
-        future = self._queue.submit(self._infer, route, body, packed, deadline, cancellation)
+        cancellation = Cancellation(time.monotonic() + self._time_limit)
+        future = self._queue.submit(self._infer, route, body, packed, cancellation)
         answer = asyncio.wrap_future(future)
         try:
             await asyncio.wait([answer], timeout=self._time_limit)
@@ -159,25 +158,18 @@ class RestHandler:
             raise ServingError(grpc.StatusCode.INTERNAL, "Internal error") from error
         return answer.result()
 
-    def _infer(
-        self,
-        route: Route,
-        body: bytes,
-        packed: bool,
-        deadline: float,
-        cancellation: Cancellation,
-    ) -> bytes:
+    def _infer(self, route: Route, body: bytes, packed: bool, cancellation: Cancellation) -> bytes:
         document = parse(unpack(body) if packed else body, self._options.max_json_depth)
         if route.call == "predict":
             limit = self._options.max_tensor_bytes
-            return _encode(predict(self._manager, route, document, limit, deadline, cancellation))
+            return _encode(predict(self._manager, route, document, limit, cancellation))
         signature = signature_name(document)
         request = read_request(document, route.call, route.spec, signature)
         route.examples = len(document["examples"])
         with self._manager.acquire(route.spec) as servable:
             route.version, route.signature = servable.version, signature or DEFAULT_SIGNATURE
             run = servable.classify if route.call == "classify" else servable.regress
-            return _encode(write_response(run(request, deadline, cancellation)))
+            return _encode(write_response(run(request, cancellation)))
 
     def _status(self, spec: Any) -> dict[str, Any]:
         request = GetModelStatusRequest()

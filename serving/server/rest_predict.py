@@ -22,7 +22,6 @@ def predict(
     route: Route,
     document: dict[str, Any],
     max_tensor_bytes: int,
-    deadline: float,
     cancellation: Cancellation,
 ) -> dict[str, Any]:
     """Answers a request for the version that `route` means, and notes there which one it was.
@@ -32,8 +31,7 @@ def predict(
         route: the request's path.
         document: dict. The request's body.
         max_tensor_bytes: int. Of each input.
-        deadline: float. When to give up, on `time.monotonic`'s clock.
-        cancellation: stops the run.
+        cancellation: stops the run, or keeps it from beginning.
 
     Returns:
         The answer as an object for `json.dumps`: `predictions` for rows, `outputs` for columns.
@@ -64,7 +62,7 @@ def predict(
         batched = [array for array in arrays.values() if array.ndim]
         route.examples = len(batched[0]) if batched else 1
         tensors = {alias: tf.constant(array, dtypes[alias]) for alias, array in arrays.items()}
-        outputs = servable.run(signature, tensors, deadline, cancellation)
+        outputs = servable.run(signature, tensors, cancellation)
         outputs = {alias: outputs[alias].numpy() for alias in sorted(outputs)}
     if rows:
         return {"predictions": to_rows(outputs)}

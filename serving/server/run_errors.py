@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-import time
 
 import grpc
 import tensorflow as tf
 
 from ..errors import ServingError
+from .cancellation import Cancellation
 
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 # Names of functions of this process, which mean nothing elsewhere.
@@ -18,30 +18,14 @@ _BATCHER = re.compile(r"\s+\[\[(\{\{node BatchFunction\}\}|BatchFunction|Partiti
 _UNLIKE_SHAPES = re.compile(r"(Dimensions of inputs|Ranks of all input tensors) should match")
 
 
-def check_deadline(deadline: float | None) -> None:
-    """Raises DEADLINE_EXCEEDED if the deadline, by `time.monotonic()`, has passed."""
-    if _has_passed(deadline):
-        raise _deadline_exceeded()
-
-
-def _has_passed(deadline: float | None) -> bool:
-    return deadline is not None and time.monotonic() >= deadline
-
-
-def _deadline_exceeded() -> ServingError:
-    return ServingError(
-        grpc.StatusCode.DEADLINE_EXCEEDED, "The deadline of the request has passed."
-    )
-
-
 def run_error(
-    error: tf.errors.OpError, deadline: float | None = None, hidden: str = ""
+    error: tf.errors.OpError, cancellation: Cancellation | None = None, hidden: str = ""
 ) -> ServingError:
     """The answer for an op that failed: its code, and its own words.
 
     Args:
         error: what TensorFlow raised.
-        deadline: the request's; a run that is stopped after it has exceeded it.
+        cancellation: the request's, which says why a run was stopped.
         hidden: str. The folder of the version, which no client shall see.
 
     Example:
@@ -50,9 +34,7 @@ def run_error(
     INVALID_ARGUMENT: bad x
     """
     if isinstance(error, tf.errors.CancelledError):
-        if _has_passed(deadline):
-            return _deadline_exceeded()
-        return ServingError(grpc.StatusCode.CANCELLED, "The request was cancelled.")
+        return (cancellation or Cancellation()).error()
     code = _CODES.get(error.error_code, grpc.StatusCode.UNKNOWN)
     text = error.message
     if "<stack traces unavailable>" in text:

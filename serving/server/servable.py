@@ -26,7 +26,7 @@ from .multi_inference import check_tasks
 from .options import ServerOptions
 from .regress import OUTPUTS, check_regression, fill_regression
 from .replay import replay
-from .run_errors import check_deadline, run_error
+from .run_errors import run_error
 from .runners import Runners
 from .saved_model import load_saved_model, read_meta_graph
 from .signature import CLASSIFY, PREDICT, REGRESS, Signature
@@ -38,8 +38,8 @@ DEFAULT_SIGNATURE = "serving_default"
 class Servable:
     """A version of a SavedModel that answers TensorFlow Serving's requests.
 
-    Every call takes a deadline (on `time.monotonic`'s clock): a request whose deadline has passed
-    is not run. A `Cancellation` stops one that is running, unless it runs together with others.
+    Every call takes a `Cancellation`: a request that is cancelled, or whose deadline has passed, is
+    not run, and one that is running stops, unless it runs together with others.
 
     Args:
         name: str. The model's name, for answers.
@@ -104,12 +104,7 @@ class Servable:
         """
         return self._signature(signature).definition
 
-    def predict(
-        self,
-        request: Any,
-        deadline: float | None = None,
-        cancellation: Cancellation | None = None,
-    ) -> Any:
+    def predict(self, request: Any, cancellation: Cancellation | None = None) -> Any:
         """Answers a `PredictRequest`, whatever model its model spec names.
 
         Raises:
@@ -125,7 +120,7 @@ class Servable:
             )
         tensors = signature.read(request.inputs, self.options.max_tensor_bytes)
         wanted = signature.wanted(request.output_filter)
-        outputs = self._run(signature, tensors, wanted, "Predict", deadline, cancellation)
+        outputs = self._run(signature, tensors, wanted, "Predict", cancellation)
         response = PredictResponse()
         self._fill_spec(response, signature)
         as_content = self.options.enable_serialization_as_tensor_content
@@ -133,12 +128,7 @@ class Servable:
             to_proto(outputs[alias], response.outputs[alias], as_content)
         return response
 
-    def classify(
-        self,
-        request: Any,
-        deadline: float | None = None,
-        cancellation: Cancellation | None = None,
-    ) -> Any:
+    def classify(self, request: Any, cancellation: Cancellation | None = None) -> Any:
         """Answers a `ClassificationRequest`.
 
         Raises:
@@ -148,18 +138,13 @@ class Servable:
         check_classification(signature, self.options.enable_signature_method_name_check)
         examples = serialized_examples(request.input)
         wanted = classification_outputs(signature)
-        outputs = self._run(signature, [examples], wanted, "Classify", deadline, cancellation)
+        outputs = self._run(signature, [examples], wanted, "Classify", cancellation)
         response = ClassificationResponse()
         self._fill_spec(response, signature)
         fill_classification(response.result, outputs, len(examples))
         return response
 
-    def regress(
-        self,
-        request: Any,
-        deadline: float | None = None,
-        cancellation: Cancellation | None = None,
-    ) -> Any:
+    def regress(self, request: Any, cancellation: Cancellation | None = None) -> Any:
         """Answers a `RegressionRequest`.
 
         Raises:
@@ -168,18 +153,13 @@ class Servable:
         signature = self._example_signature(request)
         check_regression(signature, self.options.enable_signature_method_name_check)
         examples = serialized_examples(request.input)
-        outputs = self._run(signature, [examples], (OUTPUTS,), "Regress", deadline, cancellation)
+        outputs = self._run(signature, [examples], (OUTPUTS,), "Regress", cancellation)
         response = RegressionResponse()
         self._fill_spec(response, signature)
         fill_regression(response.result, outputs, len(examples))
         return response
 
-    def multi_inference(
-        self,
-        request: Any,
-        deadline: float | None = None,
-        cancellation: Cancellation | None = None,
-    ) -> Any:
+    def multi_inference(self, request: Any, cancellation: Cancellation | None = None) -> Any:
         """Answers a `MultiInferenceRequest` of this model: all its tasks in one run.
 
         Raises:
@@ -193,11 +173,7 @@ class Servable:
             signature.check_dtypes([examples])
         values = iter(
             self._call(
-                self._runners.together(signatures),
-                [examples],
-                "MultiInference",
-                deadline,
-                cancellation,
+                self._runners.together(signatures), [examples], "MultiInference", cancellation
             )
         )
         response = MultiInferenceResponse()
@@ -212,11 +188,7 @@ class Servable:
         return response
 
     def run(
-        self,
-        signature: str,
-        tensors: Mapping[str, Any],
-        deadline: float | None = None,
-        cancellation: Cancellation | None = None,
+        self, signature: str, tensors: Mapping[str, Any], cancellation: Cancellation | None = None
     ) -> dict[str, tf.Tensor]:
         """Runs a signature on arrays or tensors by name; returns all its outputs.
 
@@ -226,7 +198,7 @@ class Servable:
         """
         found = self._signature(signature)
         inputs = found.ordered(tensors)
-        return self._run(found, inputs, found.outputs, "Predict", deadline, cancellation)
+        return self._run(found, inputs, found.outputs, "Predict", cancellation)
 
     def warm_up(self) -> int:
         """Runs the version's warm-up requests; returns the number of records.
@@ -271,7 +243,6 @@ class Servable:
         tensors: list[tf.Tensor],
         wanted: tuple[str, ...],
         api: str,
-        deadline: float | None,
         cancellation: Cancellation | None,
     ) -> dict[str, tf.Tensor]:
         signature.check_dtypes(tensors)
@@ -281,26 +252,18 @@ class Servable:
             # What TensorFlow says of a graph that it cannot call again is of no use to a client.
             message = f'Serving signature key "{signature.name}" cannot be run.'
             raise ServingError(grpc.StatusCode.INTERNAL, message) from error
-        return dict(
-            zip(names, self._call(runner, tensors, api, deadline, cancellation), strict=True)
-        )
+        return dict(zip(names, self._call(runner, tensors, api, cancellation), strict=True))
 
     def _call(
-        self,
-        runner: Any,
-        tensors: list[tf.Tensor],
-        api: str,
-        deadline: float | None,
-        cancellation: Cancellation | None,
+        self, runner: Any, tensors: list[tf.Tensor], api: str, cancellation: Cancellation | None
     ) -> Sequence[tf.Tensor]:
-        check_deadline(deadline)
-        if cancellation is not None and cancellation.cancelled:
-            raise ServingError(grpc.StatusCode.CANCELLED, "The request was cancelled.")
+        if cancellation is not None:
+            cancellation.check()
         start = time.perf_counter()
         try:
             return runner(tensors, cancellation)
         except tf.errors.OpError as error:
-            raise run_error(error, deadline, str(self.path)) from error
+            raise run_error(error, cancellation, str(self.path)) from error
         finally:
             if self.metrics is not None:
                 self.metrics.runtime(self.name, api, time.perf_counter() - start)

@@ -63,7 +63,7 @@ def test_passed_deadline_is_not_run(models):
     servable = Servable("failing", 1, models / "failing" / "1")
     work = {"steps": np.array([10**9], "int32")}
     with pytest.raises(ServingError, match="DEADLINE_EXCEEDED"):
-        servable.run("work", work, deadline=time.monotonic() - 1)
+        servable.run("work", work, Cancellation(time.monotonic() - 1))
 
 
 @pytest.mark.parametrize(("after", "code"), [(60, "CANCELLED"), (0.05, "DEADLINE_EXCEEDED")])
@@ -71,12 +71,11 @@ def test_abandoned_work_stops(models, after, code):
     """run | client deadline becomes the session timeout, so abandoned work stops"""
     servable = Servable("failing", 1, models / "failing" / "1")
     servable.run("work", {"steps": np.array([1], "int32")})
-    cancellation = Cancellation()
+    cancellation = Cancellation(time.monotonic() + after)
     timer = threading.Timer(0.1, cancellation.cancel)
-    deadline = time.monotonic() + after
     timer.start()
     with pytest.raises(ServingError, match=code):
-        servable.run("work", {"steps": np.array([10**9], "int32")}, deadline, cancellation)
+        servable.run("work", {"steps": np.array([10**9], "int32")}, cancellation)
 
 
 def test_cancelled_before_it_began(models):
@@ -84,7 +83,7 @@ def test_cancelled_before_it_began(models):
     cancellation = Cancellation()
     cancellation.cancel()
     with pytest.raises(ServingError, match="CANCELLED: The request was cancelled"):
-        servable.run("serving_default", {"a": A, "b": A}, cancellation=cancellation)
+        servable.run("serving_default", {"a": A, "b": A}, cancellation)
 
 
 def test_client_that_goes_away_frees_its_thread(server, asking):

@@ -48,8 +48,8 @@ class WaitingModel:
     def signature_def(self, name):
         return self.definition
 
-    def run(self, signature, tensors, deadline, cancellation):
-        self.deadlines.append(deadline)
+    def run(self, signature, tensors, cancellation):
+        self.deadlines.append(cancellation.deadline)
         self.started.release()
         assert self.go.wait(20)
         return {"y": tensors["x"]}
