@@ -9,10 +9,11 @@ import numpy as np
 import tensorflow as tf
 
 from ..errors import invalid_argument
+from .examples import INPUTS, check_one_input
 from .signature import CLASSIFY, Signature
 from .tensors import shape_text, type_name
 
-INPUTS, CLASSES, SCORES = "inputs", "classes", "scores"
+CLASSES, SCORES = "classes", "scores"
 
 
 def check_classification(signature: Signature, check_method: bool = False) -> None:
@@ -23,13 +24,7 @@ def check_classification(signature: Signature, check_method: bool = False) -> No
         check_method: bool. Whether its method_name must say so, too.
     """
     definition = signature.definition
-    if check_method and definition.method_name != CLASSIFY:
-        raise invalid_argument(
-            f"Expected classification signature method_name to be {CLASSIFY}. "
-            f"Was: {definition.method_name}"
-        )
-    if len(definition.inputs) != 1:
-        raise invalid_argument("Expected one input Tensor.")
+    check_one_input(definition, "classification", CLASSIFY if check_method else None)
     if len(definition.outputs) not in (1, 2):
         raise invalid_argument(
             f"Expected one or two output Tensors, found {len(definition.outputs)}"

@@ -1,4 +1,4 @@
-"""The `tf.Example`s of a request, as the serialized strings that models parse."""
+"""The `tf.Example`s of a request, as models parse them, and the signatures that take them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Any
 import tensorflow as tf
 
 from ..errors import invalid_argument
+
+INPUTS = "inputs"  # the one input of Classify and Regress
 
 
 def serialized_examples(request_input: Any) -> tf.Tensor:
@@ -36,3 +38,22 @@ def serialized_examples(request_input: Any) -> tf.Tensor:
     if not contents:
         raise invalid_argument("Input is empty.")
     return tf.constant(contents, tf.string)
+
+
+def check_one_input(definition: Any, kind: str, method: str | None) -> None:
+    """Checks the first that Classify and Regress want of a signature.
+
+    Args:
+        definition: a `SignatureDef`.
+        kind: str. `classification` or `regression`.
+        method: str. What its method_name must be, or None.
+
+    Raises:
+        ServingError: INVALID_ARGUMENT if its method_name is another, or it has not one input.
+    """
+    if method is not None and definition.method_name != method:
+        raise invalid_argument(
+            f"Expected {kind} signature method_name to be {method}. Was: {definition.method_name}"
+        )
+    if len(definition.inputs) != 1:
+        raise invalid_argument("Expected one input Tensor.")

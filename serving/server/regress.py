@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from ..errors import invalid_argument
-from .classify import INPUTS
+from .examples import INPUTS, check_one_input
 from .signature import REGRESS, Signature
 from .tensors import shape_text, type_name
 
@@ -24,13 +24,7 @@ def check_regression(signature: Signature, check_method: bool = False) -> None:
         check_method: bool. Whether its method_name must say so, too.
     """
     definition = signature.definition
-    if check_method and definition.method_name != REGRESS:
-        raise invalid_argument(
-            f"Expected regression signature method_name to be {REGRESS}. "
-            f"Was: {definition.method_name}"
-        )
-    if len(definition.inputs) != 1:
-        raise invalid_argument("Expected one input Tensor.")
+    check_one_input(definition, "regression", REGRESS if check_method else None)
     if len(definition.outputs) != 1:
         raise invalid_argument("Expected one output Tensor.")
     if INPUTS not in definition.inputs:
