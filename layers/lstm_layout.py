@@ -24,6 +24,18 @@ class _RowsFirst:
         """(M,) as it is added to states like `state`."""
         return bias
 
+    def parts(self, gates):
+        """The four gates of (4H, …) or (…, 4H) in as many arrays as one product had best make."""
+        return [gates]
+
+    def gates(self, parts):
+        """Each gate by itself."""
+        return ops.split(parts[0], 4, axis=-1)
+
+    def recur(self, kernel):
+        """A function a part, from states (B, M) to their product with that part of `kernel`."""
+        return [self.multiply_by(kernel)]
+
     def multiply_by(self, kernel):
         """A function from states of M features to their products with `kernel` (M, N)."""
         return lambda x: ops.matmul(x, kernel)
@@ -62,6 +74,17 @@ class _FeaturesFirst:
     def bias(self, bias, state):
         # Written out: to spread it over the innermost axis at every step takes twice as long.
         return ops.broadcast_to(bias[:, None], (bias.shape[0], ops.shape(state)[1]))
+
+    def parts(self, gates):
+        return ops.split(gates, 4, axis=0)
+
+    def gates(self, parts):
+        return parts
+
+    def recur(self, kernel):
+        # Four products of a quarter take a tenth less time than one: one gate is multiplied while
+        # another goes through its function.
+        return [self.multiply_by_transposed(part) for part in self.parts(ops.transpose(kernel))]
 
     def multiply_by(self, kernel):
         return self.multiply_by_transposed(ops.transpose(kernel))

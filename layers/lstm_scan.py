@@ -52,13 +52,14 @@ def lstm_scan(
 
     @ops.custom_gradient
     def run(x, kernel, bias, recurrent_kernel, projection_kernel, h0, c0, *mask):
-        values = x, kernel, recurrent_kernel, projection_kernel, h0, c0
-        outputs, kept = _forward(bias, *values, *mask, **options)
+        one_mask = mask[0] if mask else None
+        values = x, kernel, recurrent_kernel, projection_kernel, h0, c0, one_mask
+        outputs, kept = _forward(bias, values, **options)
 
         def gradient(*upstream):
             # TensorFlow hands the upstream gradients over one by one, JAX as one tuple.
             upstream = upstream[0] if len(upstream) == 1 else upstream
-            gradients = _backward(kept, upstream, *values, *mask, **options)
+            gradients = _backward(kept, upstream, values, **options)
             return (*gradients, *(ops.zeros_like(each) for each in mask))
 
         return outputs, gradient
@@ -82,29 +83,17 @@ def lstm_scan(
 # differentiates. Below, "(B, H)" stands for (H, B) where features are first.
 
 
-def _forward(
-    bias,
-    x,
-    kernel,
-    recurrent_kernel,
-    projection_kernel,
-    h0,
-    c0,
-    mask=None,
-    *,
-    layout,
-    cell_clip,
-    projection_clip,
-    reverse,
-):
-    recur, project = layout.multiply_by(recurrent_kernel), layout.multiply_by(projection_kernel)
+def _forward(bias, values, *, layout, cell_clip, projection_clip, reverse):
+    x, kernel, recurrent_kernel, projection_kernel, h0, c0, mask = values
+    recur, project = layout.recur(recurrent_kernel), layout.multiply_by(projection_kernel)
     z = layout.unstacked(layout.multiply_by(kernel)(layout.stacked(x)), x)  # (L, B, 4H)
-    bias = layout.bias(bias, h0)
+    biases = layout.parts(layout.bias(bias, h0))
 
     def step(carry, t):
         h_before, c_before = carry[0], carry[1]
-        gates = _single(z[t] + recur(h_before)) + bias  # (B, 4H)
-        i, f, g, o = ops.split(gates, 4, axis=layout.axis)  # each (B, H)
+        parts = zip(layout.parts(z[t]), recur, biases, strict=True)
+        sums = [_single(part + product(h_before)) + bias for part, product, bias in parts]
+        i, f, g, o = layout.gates(sums)  # each (B, H)
         i, f, g, o = ops.sigmoid(i), ops.sigmoid(f), ops.tanh(g), ops.sigmoid(o)
         c = _clip(f * c_before + i * g, cell_clip)
         hidden = ops.cast(o * ops.tanh(c), h_before.dtype)
@@ -124,22 +113,8 @@ def _forward(
     return (h, h_last, c_last), (h, c, *gates)
 
 
-def _backward(
-    kept,
-    upstream,
-    x,
-    kernel,
-    recurrent_kernel,
-    projection_kernel,
-    h0,
-    c0,
-    mask=None,
-    *,
-    layout,
-    cell_clip,
-    projection_clip,
-    reverse,
-):
+def _backward(kept, upstream, values, *, layout, cell_clip, projection_clip, reverse):
+    x, kernel, recurrent_kernel, projection_kernel, h0, c0, mask = values
     h, c, *gates = kept
     dh_all, dh_last, dc_last = upstream
     h_before, c_before = _shift(h, h0, reverse), _shift(c, c0, reverse)
