@@ -1,4 +1,11 @@
-"""A tiny model with a tiny preprocessor: words, a vocabulary file, an embedding, a dense layer."""
+"""A tiny model with a tiny preprocessor: words, a vocabulary file, an embedding, a dense layer.
+
+Also what asks a server over REST.
+"""
+
+import functools
+import http.client
+import json
 
 import keras
 import pytest
@@ -11,18 +18,14 @@ SENTENCES = ["the river bank rose .", "the bank was robbed", "café", ""]
 
 
 class ToyPreprocessor(tf.Module):
-    """Whitespace words -> `token_ids` (0 padding, 1 unknown) and `padding_mask`."""
+    """Whitespace words -> `token_ids` (0 padding, 1 unknown) and `padding_mask`.
 
-    def __init__(self, vocabulary_file):
+    `table` gives words their lines in the vocabulary, unknown ones -1.
+    """
+
+    def __init__(self, table):
         super().__init__()
-        initializer = tf.lookup.TextFileInitializer(
-            str(vocabulary_file),
-            tf.string,
-            tf.lookup.TextFileIndex.WHOLE_LINE,
-            tf.int64,
-            tf.lookup.TextFileIndex.LINE_NUMBER,
-        )
-        self.table = tf.lookup.StaticHashTable(initializer, default_value=-1)
+        self.table = table
 
     def tokenize(self, sentences):
         return tf.strings.split(sentences)
@@ -76,11 +79,28 @@ class ToyModel(keras.Model):
 
 
 @pytest.fixture(scope="session")
-def make_model(tmp_path_factory):
+def make_table(tmp_path_factory):
+    """`make_table("words.txt", words, unknown=-1)`: from words to their lines in an asset."""
+
+    def make(name, words, unknown):
+        vocabulary = tmp_path_factory.mktemp("vocabulary") / name
+        vocabulary.write_text("\n".join(words), encoding="utf-8")
+        initializer = tf.lookup.TextFileInitializer(
+            str(vocabulary),
+            tf.string,
+            tf.lookup.TextFileIndex.WHOLE_LINE,
+            tf.int64,
+            tf.lookup.TextFileIndex.LINE_NUMBER,
+        )
+        return tf.lookup.StaticHashTable(initializer, default_value=unknown)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_model(make_table):
     def make(**arguments):
-        vocabulary = tmp_path_factory.mktemp("vocabulary") / "words.txt"
-        vocabulary.write_text("\n".join(WORDS), encoding="utf-8")
-        return ToyModel(ToyPreprocessor(vocabulary), **arguments)
+        return ToyModel(ToyPreprocessor(make_table("words.txt", WORDS, unknown=-1)), **arguments)
 
     return make
 
@@ -118,3 +138,27 @@ def models(toy, tmp_path_factory):
 @pytest.fixture(scope="session")
 def sentences():
     return list(SENTENCES)
+
+
+@pytest.fixture(scope="session")
+def ask_rest():
+    """`ask_rest(port, "GET", "/v1/models/toy")`: the status and the decoded JSON, or the text."""
+
+    def ask(port, method, path, body=None, headers=None):
+        connection = http.client.HTTPConnection("localhost", port, timeout=20)
+        content = body if isinstance(body, (bytes, type(None))) else json.dumps(body).encode()
+        connection.request(method, path, content, headers or {})
+        response = connection.getresponse()
+        text = response.read()
+        connection.close()
+        if response.headers["Content-Type"] != "application/json":
+            return response.status, text.decode()
+        return response.status, json.loads(text)
+
+    return ask
+
+
+@pytest.fixture
+def rest(server, ask_rest):
+    """`ask_rest` of the folder's own server. Not of the session: each folder has another."""
+    return functools.partial(ask_rest, server.rest_api_port)

@@ -17,16 +17,14 @@ TEXTS = ["the bank robbed .", "river"]
 
 
 @pytest.fixture(scope="module")
-def transformer(tmp_path_factory):
+def transformer(make_table):
     spec = importlib.util.spec_from_file_location("toy_transformer", SCRIPT)
     assert spec is not None and spec.loader is not None
     module: Any = importlib.util.module_from_spec(spec)
     sys.modules["toy_transformer"] = module
     spec.loader.exec_module(module)
-    vocabulary = tmp_path_factory.mktemp("vocabulary") / "vocab.txt"
-    vocabulary.write_text("\n".join(module.PIECES))
     keras.utils.set_random_seed(3)
-    return module.ToyTransformer(vocabulary)
+    return module.ToyTransformer(make_table("vocab.txt", module.PIECES, unknown=1))
 
 
 @pytest.fixture(scope="module")

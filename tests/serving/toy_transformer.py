@@ -7,18 +7,11 @@ PIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "river", "bank", 
 
 
 class ToyWordPieces(tf.Module):
-    """Words at white space; "robbed" is two pieces, other words one."""
+    """Words at white space; "robbed" is two pieces, other words one; `table` gives their ids."""
 
-    def __init__(self, vocabulary_file):
+    def __init__(self, table):
         super().__init__()
-        initializer = tf.lookup.TextFileInitializer(
-            str(vocabulary_file),
-            tf.string,
-            tf.lookup.TextFileIndex.WHOLE_LINE,
-            tf.int64,
-            tf.lookup.TextFileIndex.LINE_NUMBER,
-        )
-        self.table = tf.lookup.StaticHashTable(initializer, default_value=1)
+        self.table = table
 
     def tokenize(self, sentences):
         return tf.strings.split(sentences)
@@ -64,7 +57,7 @@ class ToyWordPieces(tf.Module):
 class ToyTransformer(keras.Model):
     """Outputs as a transformer backbone names them; two "layers" of one dense layer each."""
 
-    def __init__(self, vocabulary_file, **kwargs):
+    def __init__(self, table, **kwargs):
         inputs = {
             name: keras.Input((None,), dtype=dtype, name=name)
             for name, dtype in [
@@ -90,4 +83,4 @@ class ToyTransformer(keras.Model):
             },
             **kwargs,
         )
-        self.preprocessor = ToyWordPieces(vocabulary_file)
+        self.preprocessor = ToyWordPieces(table)

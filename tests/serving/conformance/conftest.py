@@ -1,9 +1,7 @@
 """Toy models, a server of them, and raw calls: what the rows of the conformance suite share."""
 
 import gc
-import http.client
 import importlib.util
-import json
 from pathlib import Path
 
 import grpc
@@ -65,19 +63,6 @@ def ask_grpc(address, method, message, timeout=20.0):
             return error.code().name, error.details()
 
 
-def ask_rest(port, method, path, body=None, headers=None):
-    """Sends a REST request; returns the status and the decoded JSON, or the text."""
-    connection = http.client.HTTPConnection("localhost", port, timeout=20)
-    content = body if isinstance(body, (bytes, type(None))) else json.dumps(body).encode()
-    connection.request(method, path, content, headers or {})
-    response = connection.getresponse()
-    text = response.read()
-    connection.close()
-    if response.headers["Content-Type"] != "application/json":
-        return response.status, text.decode()
-    return response.status, json.loads(text)
-
-
 def predict_request(model="pair", signature="", version=None, **inputs):
     """A request of arrays, `TensorProto`s, or text in the proto's own syntax after `proto:`."""
     request = PredictRequest()
@@ -94,8 +79,8 @@ def predict_request(model="pair", signature="", version=None, **inputs):
 
 
 @pytest.fixture(scope="session")
-def asking():
-    """The helpers above by name, for tests with a server of their own."""
+def asking(ask_rest):
+    """The helpers by name, for tests with a server of their own."""
     return {"grpc": ask_grpc, "rest": ask_rest, "predict_request": predict_request}
 
 
@@ -114,16 +99,6 @@ def call(server):
                 return error.code().name, error.details()
 
         yield send
-
-
-@pytest.fixture(scope="session")
-def rest(server):
-    """`rest("GET", "/v1/models/pair")`: the status and the decoded JSON, or the text."""
-
-    def ask(method, path, body=None, headers=None):
-        return ask_rest(server.rest_api_port, method, path, body, headers)
-
-    return ask
 
 
 @pytest.fixture
