@@ -1,7 +1,6 @@
 """The corpora that recipes know by name: files below `data.root`, format, tag scheme, licence."""
 
 import dataclasses
-import difflib
 import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 from . import tag_schemes
 from .columns import read_columns
 from .conllu import read_conllu
-from .files import resolve
+from .registry import look_up, split_paths
 from .tokens import read_tokens
 
 SPLITS = ("train", "dev", "test")
@@ -148,13 +147,18 @@ CORPORA = {
 
 def get(name: str) -> Corpus:
     """Returns the corpus of that name; an unknown name is answered with the nearest."""
-    if name not in CORPORA:
-        near = difflib.get_close_matches(name, CORPORA, n=3, cutoff=0.4)
-        hint = f" Nearest: {', '.join(near)}." if near else ""
-        raise ValueError(
-            f"`data` must be one of {', '.join(sorted(CORPORA))}. Received: data={name!r}.{hint}"
-        )
-    return CORPORA[name]
+    return look_up(CORPORA, name, argument="data")
+
+
+def split_path(name: str, root: str | os.PathLike | None, split: str) -> Path:
+    """Returns the file of a corpus' split, for those who read it in a way of their own.
+
+    Raises:
+        ValueError: unknown corpus or split.
+        FileNotFoundError: the corpus is not below `root`.
+    """
+    (path,) = split_paths(get(name), root, split)
+    return path
 
 
 def sentences(
@@ -178,14 +182,8 @@ def sentences(
         ValueError: unknown corpus, split or scheme, or a damaged file.
         FileNotFoundError: the corpus is not below `root`.
     """
-    corpus = get(name)
-    if split not in corpus.files:
-        raise ValueError(
-            f"`split` must be one of {', '.join(corpus.files)}. Received: split={split!r}"
-        )
     target = tag_schemes.canonical_scheme(scheme)
-    path = resolve(corpus.root or root, corpus.files[split])
-    return _stream(corpus, path, split, target)
+    return _stream(get(name), split_path(name, root, split), split, target)
 
 
 def _stream(corpus: Corpus, path, split: str, scheme: str) -> Iterator[dict[str, Any]]:

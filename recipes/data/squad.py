@@ -1,7 +1,6 @@
 """Reader of SQuAD 1.1 and 2.0, and the question corpora that recipes know by name."""
 
 import dataclasses
-import difflib
 import gzip
 import json
 import os
@@ -9,7 +8,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from .files import GZIP_MAGIC, resolve
+from .files import GZIP_MAGIC
+from .registry import look_up, split_paths
 
 
 def read_squad(path: str | os.PathLike) -> Iterator[dict[str, Any]]:
@@ -137,19 +137,8 @@ def questions(name: str, root: str | os.PathLike | None, split: str) -> Iterator
         ValueError: unknown corpus (the nearest is named) or split, or a damaged file.
         FileNotFoundError: the corpus is not below `root`.
     """
-    if name not in CORPORA:
-        near = difflib.get_close_matches(name, CORPORA, n=3, cutoff=0.4)
-        hint = f" Nearest: {', '.join(near)}." if near else ""
-        raise ValueError(
-            f"`corpus` must be one of {', '.join(sorted(CORPORA))}. Received: corpus={name!r}."
-            f"{hint}"
-        )
-    corpus = CORPORA[name]
-    if split not in corpus.files:
-        raise ValueError(
-            f"`split` must be one of {', '.join(corpus.files)}. Received: split={split!r}"
-        )
-    path = resolve(corpus.root or root, corpus.files[split])
+    corpus = look_up(CORPORA, name)
+    (path,) = split_paths(corpus, root, split)
     found = read_squad(path)
     keep = corpus.keep
     return found if keep is None else (entry for entry in found if keep(split, entry))

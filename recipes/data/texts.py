@@ -1,15 +1,14 @@
 """The corpora of labeled texts and pairs that recipes know by name."""
 
 import dataclasses
-import difflib
 import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from .classification import read_cola, read_sst2, read_trec
-from .files import resolve
 from .pairs import read_mrpc, read_rte, read_snli
+from .registry import look_up, split_paths
 
 Read = Callable[..., Iterator[dict[str, Any]]]
 
@@ -171,14 +170,7 @@ CORPORA = {
 
 def get(name: str) -> TextCorpus:
     """Returns the corpus of that name; an unknown name is answered with the nearest."""
-    if name not in CORPORA:
-        near = difflib.get_close_matches(name, CORPORA, n=3, cutoff=0.4)
-        hint = f" Nearest: {', '.join(near)}." if near else ""
-        raise ValueError(
-            f"`corpus` must be one of {', '.join(sorted(CORPORA))}. Received: corpus={name!r}."
-            f"{hint}"
-        )
-    return CORPORA[name]
+    return look_up(CORPORA, name)
 
 
 def examples(name: str, root: str | os.PathLike | None, split: str) -> Iterator[dict[str, Any]]:
@@ -201,12 +193,7 @@ def examples(name: str, root: str | os.PathLike | None, split: str) -> Iterator[
         FileNotFoundError: the corpus is not below `root`.
     """
     corpus = get(name)
-    if split not in corpus.files:
-        raise ValueError(
-            f"`split` must be one of {', '.join(corpus.files)}. Received: split={split!r}"
-        )
-    paths = [resolve(corpus.root or root, file) for file in corpus.files[split]]
-    return _stream(corpus, paths, split)
+    return _stream(corpus, split_paths(corpus, root, split), split)
 
 
 def _stream(corpus: TextCorpus, paths: list[Path], split: str) -> Iterator[dict[str, Any]]:
