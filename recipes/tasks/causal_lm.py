@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -75,11 +74,10 @@ class CausalLanguageModelingTask(Task):
     def __init__(self, experiment: Experiment, config: CausalLanguageModeling):
         super().__init__(experiment)
         self.config = config
-        self.root = Path(self.data.root)
-        self._scored: tuple[Any, Any] = (None, None)
+        self._texts: dict[str, tuple[np.ndarray, int]] = {}
 
     def setup(self, data_root: Path) -> None:
-        self.root = data_root
+        super().setup(data_root)
         if self.config.preset is not None:
             kept = GPT2.from_preset(self.config.preset)
             self.vocabulary, self.merges = kept.vocabulary, kept.merges
@@ -140,7 +138,7 @@ class CausalLanguageModelingTask(Task):
 
         dataset = self._dataset(batches, ("token_ids", "targets", "weights"), None)
         total = 0.0
-        for _, nats in self.predict(self._scorer(model), dataset):
+        for _, nats in self.predict(model, dataset, _nats):
             total += float(nats)
         return {
             "perplexity": math.exp(total / words),
@@ -166,35 +164,16 @@ class CausalLanguageModelingTask(Task):
     def _end_text(self) -> str:
         return str(self._preprocessor.end or "\n")
 
-    def _scorer(self, model: GPT2CausalLM):
-        """The nats of a batch's weighted targets, summed: a function around the model."""
-        if self._scored[0] is not model:
-
-            def score(batch, training):
-                logits = model(_inputs(batch), training=training)["logits"]
-                nats = keras.ops.sparse_categorical_crossentropy(
-                    batch["targets"], logits, from_logits=True
-                )
-                return tf.reduce_sum(tf.where(batch["weights"], nats, 0.0))
-
-            self._scored = (model, score)
-        return self._scored[1]
-
     def _dataset(self, batches, names, batch_size) -> tf.data.Dataset:
         kinds = {"token_ids": tf.int32, "targets": tf.int32, "weights": tf.bool}
         shape = (batch_size, self.config.length)
         signature = {name: tf.TensorSpec(shape, kinds[name], name=name) for name in names}
         return tf.data.Dataset.from_generator(batches, output_signature=signature).prefetch(2)
 
-    @functools.cached_property
-    def _texts(self) -> dict[str, tuple[np.ndarray, int]]:
-        return {}
-
     def _text(self, split: str) -> tuple[np.ndarray, int]:
         """A split as ids, (N,) int32, each article behind an end of text; and its words."""
         if split not in self._texts:
-            corpus = corpora.get(self.config.corpus)
-            path = resolve(corpus.root or self.root, corpus.files[split])
+            path = corpora.split_path(self.config.corpus, self.root, split)
             end, pieces, words, lines = self._preprocessor.end_id, [], 0, []
 
             def encode():
@@ -218,3 +197,10 @@ def _inputs(batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
     """What the model reads: rows are full, and what fills up the last one is never scored."""
     ids = batch["token_ids"]
     return {"token_ids": ids, "padding_mask": tf.ones_like(ids, tf.bool)}
+
+
+def _nats(model: Any, batch: Mapping[str, tf.Tensor]) -> tf.Tensor:
+    """The nats of a batch's weighted targets, summed."""
+    logits = model(_inputs(batch), training=False)["logits"]
+    nats = keras.ops.sparse_categorical_crossentropy(batch["targets"], logits, from_logits=True)
+    return tf.reduce_sum(tf.where(batch["weights"], nats, 0.0))

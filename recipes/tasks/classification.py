@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -62,12 +61,8 @@ class ClassificationTask(Task):
                 f"encoder_training={config.encoder_training!r}"
             )
         self.config = config
-        self.root = Path(self.data.root)
         self.corpus = texts.get(config.corpus)
         self.monitor = (self.corpus.metrics[0], "max")
-
-    def setup(self, data_root: Path) -> None:
-        self.root = data_root
 
     def build_model(self) -> BertTextClassifier:
         config = self.config

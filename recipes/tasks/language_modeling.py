@@ -58,10 +58,9 @@ class LanguageModelingTask(Task):
     def __init__(self, experiment: Experiment, config: LanguageModeling):
         super().__init__(experiment)
         self.config = config
-        self.root = Path(self.data.root)
 
     def setup(self, data_root: Path) -> None:
-        self.root = data_root
+        super().setup(data_root)
         if self.config.preset is not None:
             return  # the vocabulary comes with the model
         counts = Counter(word for s in self._sentences("train") for word in s["tokens"])

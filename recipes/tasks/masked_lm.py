@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -89,11 +88,11 @@ class MaskedLanguageModelingTask(Task):
                 "behind it. Received: objective='left_to_right', next_sentence=True"
             )
         self.config = config
-        self.root = Path(self.data.root)
-        self._scored: tuple[Any, Any] = (None, None)
+        self._encoded: dict[str, Any] = {}
 
     def setup(self, data_root: Path) -> None:
-        config, self.root = self.config, data_root
+        super().setup(data_root)
+        config = self.config
         if config.preset is not None:
             return  # the preset has its own
         if config.vocabulary is not None:
@@ -146,7 +145,7 @@ class MaskedLanguageModelingTask(Task):
         totals: dict[str, float] = {}
         # The same rows and masks each time, whatever the run's seed.
         rows = self._batches(split, 0, min(self.config.batch_size, 32))
-        for _, sums in self.predict(self._scorer(model), rows.map(lambda x, y: {"x": x, "y": y})):
+        for _, sums in self.predict(model, rows.map(lambda x, y: {"x": x, "y": y}), _sums):
             for name, value in sums.items():
                 totals[name] = totals.get(name, 0.0) + float(value)
         scores = {
@@ -187,42 +186,28 @@ class MaskedLanguageModelingTask(Task):
             )
         )
 
-    def _scorer(self, model: keras.Model):
-        """The sums of a batch that the scores are made of: a function around the model."""
-        if self._scored[0] is not model:
-
-            def score(batch, training):
-                y, outputs = batch["y"], model(batch["x"], training=training)
-                logits, weights = outputs["logits"], y["mask_weights"]
-                nats = keras.ops.sparse_categorical_crossentropy(
-                    y["mask_ids"], logits, from_logits=True
-                )
-                right = tf.argmax(logits, axis=-1, output_type=tf.int32) == y["mask_ids"]
-                sums = {
-                    "nats": tf.reduce_sum(nats * weights),
-                    "right": tf.reduce_sum(tf.cast(right, tf.float32) * weights),
-                    "tokens": tf.reduce_sum(weights),
-                }
-                if "next_sentence" in y:
-                    guess = tf.argmax(
-                        outputs["next_sentence_logits"], axis=-1, output_type=tf.int32
-                    )
-                    hits = tf.cast(guess == y["next_sentence"], tf.float32)
-                    sums |= {"pairs_right": tf.reduce_sum(hits), "pairs": tf.size(hits)}
-                return sums
-
-            self._scored = (model, score)
-        return self._scored[1]
-
-    @functools.cached_property
-    def _encoded(self) -> dict[str, Any]:
-        return {}
-
     def _documents(self, split: str):
         if split not in self._encoded:
             self._encoded[split] = encode_documents(self._path(split), self._preprocessor)
         return self._encoded[split]
 
     def _path(self, split: str) -> Path:
-        corpus = corpora.get(self.config.corpus)
-        return resolve(corpus.root or self.root, corpus.files[split])
+        return corpora.split_path(self.config.corpus, self.root, split)
+
+
+def _sums(model: Any, batch: Mapping[str, Any]) -> dict[str, tf.Tensor]:
+    """The sums of a batch that the scores are made of."""
+    y, outputs = batch["y"], model(batch["x"], training=False)
+    logits, weights = outputs["logits"], y["mask_weights"]
+    nats = keras.ops.sparse_categorical_crossentropy(y["mask_ids"], logits, from_logits=True)
+    right = tf.argmax(logits, axis=-1, output_type=tf.int32) == y["mask_ids"]
+    sums = {
+        "nats": tf.reduce_sum(nats * weights),
+        "right": tf.reduce_sum(tf.cast(right, tf.float32) * weights),
+        "tokens": tf.reduce_sum(weights),
+    }
+    if "next_sentence" in y:
+        guess = tf.argmax(outputs["next_sentence_logits"], axis=-1, output_type=tf.int32)
+        hits = tf.cast(guess == y["next_sentence"], tf.float32)
+        sums |= {"pairs_right": tf.reduce_sum(hits), "pairs": tf.size(hits)}
+    return sums

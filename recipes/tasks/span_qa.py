@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
@@ -66,11 +64,8 @@ class SpanQATask(Task):
     def __init__(self, experiment: Experiment, config: SpanQA):
         super().__init__(experiment)
         self.config = config
-        self.root = Path(self.data.root)
         self._threshold = 0.0
-
-    def setup(self, data_root: Path) -> None:
-        self.root = data_root
+        self._encoded: dict[str, list[QuestionFeatures]] = {}
 
     def build_model(self) -> BertSpanQA:
         backbone: Backbone = load_backbone(
@@ -164,10 +159,6 @@ class SpanQATask(Task):
                 length = features[i].windows[j].length
                 logits[i][0][j], logits[i][1][j] = start[:length], end[:length]
         return logits
-
-    @functools.cached_property
-    def _encoded(self) -> dict[str, list[QuestionFeatures]]:
-        return {}
 
     def _features(self, split: str) -> list[QuestionFeatures]:
         if split not in self._encoded:

@@ -69,12 +69,11 @@ class TaggingTask(Task):
     def __init__(self, experiment: Experiment, config: Tagging):
         super().__init__(experiment)
         self.config = config
-        self.root = Path(self.data.root)
         self.spans = corpora.get(config.corpus).scheme is not None
         self.monitor = ("f1" if self.spans else "accuracy", "max")
 
     def setup(self, data_root: Path) -> None:
-        self.root = data_root
+        super().setup(data_root)
         words, tags = Counter(), set()
         for sentence in self._sentences("train"):
             words.update(word.lower() for word in sentence["tokens"])

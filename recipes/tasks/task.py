@@ -26,6 +26,7 @@ class Task(abc.ABC):
     Attributes:
         experiment, data: the configuration and its `data` part; a subclass usually adds `config =
             experiment.task`.
+        root: Path. The folder of the data.
         seed: int. The seed of this run.
         monitor: (name of a score of `evaluate`, "max" or "min"): what early stopping and the best
             weights follow.
@@ -41,13 +42,15 @@ class Task(abc.ABC):
     def __init__(self, experiment: Experiment):
         self.experiment = experiment
         self.data = experiment.data
+        self.root = Path(experiment.data.root)
         self.seed = experiment.seed
-        self._forward: tuple[Callable[..., Any], Any, Any] | None = None
+        self._forward: tuple[tuple[Any, ...], Callable[..., Any]] | None = None
 
-    def setup(self, data_root: Path) -> None:  # noqa: B027, an empty hook
-        """Reads what the model's size depends on, such as vocabularies. Must give the same result
-        each time.
+    def setup(self, data_root: Path) -> None:
+        """Reads what the model's size depends on, such as vocabularies, out of `data_root`, which
+        becomes `root`. Must give the same result each time.
         """
+        self.root = data_root
 
     @abc.abstractmethod
     def build_model(self) -> keras.Model:
@@ -122,23 +125,28 @@ class Task(abc.ABC):
         return model
 
     def predict(
-        self, model: Callable[..., Any], dataset: tf.data.Dataset
+        self,
+        model: keras.Model,
+        dataset: tf.data.Dataset,
+        function: Callable[[Any, Any], Any] | None = None,
     ) -> Iterator[tuple[Any, Any]]:
         """Yields (batch, outputs as numpy) for each batch; every worker sees all of them, so all
         workers score alike.
 
         Args:
-            model: keras.Model, or a function of (inputs, training) around one, which is traced
-                again only if another object is given.
-            dataset: of batches, of which x is what the model takes.
+            model: keras.Model.
+            dataset: of batches, of which x is what the model or the function takes.
+            function: function of (model, x), whose results are the outputs; None: the model's own.
+                It is traced again only if another object is given, or another model.
         """
-
         spec = _inputs(dataset.element_spec)
-        if self._forward is None or self._forward[:2] != (model, spec):
+        traced = (model, function, spec)
+        if self._forward is None or self._forward[0] != traced:
             # Traced once, for the shapes of the data set, not in each epoch or for each length.
-            function = tf.function(lambda inputs: model(inputs, training=False))
-            self._forward = (model, spec, function.get_concrete_function(spec))
-        forward = self._forward[2]
+            compute = function or _model_outputs
+            graph = tf.function(lambda inputs: compute(model, inputs))
+            self._forward = (traced, graph.get_concrete_function(spec))
+        forward = self._forward[1]
         for batch in dataset:
             outputs = forward(_inputs(batch))
             yield batch, tf.nest.map_structure(lambda tensor: tensor.numpy(), outputs)
@@ -147,6 +155,10 @@ class Task(abc.ABC):
 def _inputs(batch: Any) -> Any:
     """Returns x of (x, y, …), or of a batch that is nothing but x."""
     return batch[0] if isinstance(batch, tuple) else batch
+
+
+def _model_outputs(model: Any, inputs: Any) -> Any:
+    return model(inputs, training=False)
 
 
 def _count_examples(inputs: Any) -> tf.Tensor:
