@@ -2,10 +2,11 @@ import keras
 from keras import ops
 
 from .log_uniform_sampler import LogUniformSampler
+from .tied_head import TiedHead
 
 
 @keras.saving.register_keras_serializable(package="polysemy")
-class LMHead(keras.layers.Layer):
+class LMHead(TiedHead):
     """Scores the words of a vocabulary: `h E^T + b`, with a full or a sampled softmax.
 
     With `num_sampled`, a training step compares each target with one draw of that many words,
@@ -42,14 +43,8 @@ class LMHead(keras.layers.Layer):
     """
 
     def __init__(self, vocabulary_size, num_sampled=None, tie_to=None, seed=None, **kwargs):
-        super().__init__(**kwargs)
-        if vocabulary_size < 1:
-            raise ValueError(
-                f"`vocabulary_size` must be at least 1. Received: vocabulary_size={vocabulary_size}"
-            )
-        self.vocabulary_size = vocabulary_size
+        super().__init__(vocabulary_size, tie_to, **kwargs)
         self.num_sampled = num_sampled
-        self.tie_to = tie_to
         self.seed = seed
         self.sampler = None
         if num_sampled is not None:
@@ -119,15 +114,6 @@ class LMHead(keras.layers.Layer):
     def get_config(self):
         return {
             **super().get_config(),
-            "vocabulary_size": self.vocabulary_size,
             "num_sampled": self.num_sampled,
-            "tie_to": keras.saving.serialize_keras_object(self.tie_to) if self.tie_to else None,
             "seed": self.seed,
         }
-
-    @classmethod
-    def from_config(cls, config):
-        config = dict(config)
-        if config.get("tie_to"):
-            config["tie_to"] = keras.saving.deserialize_keras_object(config["tie_to"])
-        return cls(**config)

@@ -3,10 +3,11 @@ from keras import ops
 
 from .affine import affine, check_activation
 from .layer_norm import LayerNorm
+from .tied_head import TiedHead
 
 
 @keras.saving.register_keras_serializable(package="polysemy")
-class MaskedLMHead(keras.layers.Layer):
+class MaskedLMHead(TiedHead):
     """Scores the vocabulary at chosen positions: `norm(act(h W + b)) E^T + c`.
 
     E are the token embeddings, tied: hand over the layer that has them as `tie_to`. A tensor may be
@@ -50,17 +51,11 @@ class MaskedLMHead(keras.layers.Layer):
         tie_to=None,
         **kwargs,
     ):
-        super().__init__(**kwargs)
-        if vocabulary_size < 1:
-            raise ValueError(
-                f"`vocabulary_size` must be at least 1. Received: vocabulary_size={vocabulary_size}"
-            )
+        super().__init__(vocabulary_size, tie_to, **kwargs)
         check_activation(activation)
-        self.vocabulary_size = vocabulary_size
         self.activation = activation
         self.layer_norm_epsilon = layer_norm_epsilon
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
-        self.tie_to = tie_to
         self.layer_norm = LayerNorm(layer_norm_epsilon, name="layer_norm", dtype=self.dtype_policy)
 
     def build(self, sequence_output_shape):
@@ -112,16 +107,7 @@ class MaskedLMHead(keras.layers.Layer):
     def get_config(self):
         return {
             **super().get_config(),
-            "vocabulary_size": self.vocabulary_size,
             "activation": self.activation,
             "layer_norm_epsilon": self.layer_norm_epsilon,
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
-            "tie_to": keras.saving.serialize_keras_object(self.tie_to) if self.tie_to else None,
         }
-
-    @classmethod
-    def from_config(cls, config):
-        config = dict(config)
-        if config.get("tie_to"):
-            config["tie_to"] = keras.saving.deserialize_keras_object(config["tie_to"])
-        return cls(**config)
