@@ -1,4 +1,4 @@
-"""Reads the weights of Hugging Face's folders."""
+"""Reads the weights of Hugging Face's folders, and writes such folders."""
 
 import importlib
 import json
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError, deserialize, safe_open
-from safetensors.numpy import load_file
+from safetensors.numpy import load_file, save_file
 
 
 def read_tensors(folder, allow_pickle):
@@ -80,3 +80,29 @@ def _read_pickle(path):
             f"({str(error).splitlines()[0]})"
         ) from error
     return {name: tensor.to(torch.float32).numpy() for name, tensor in found.items()}
+
+
+def check_new(directory):
+    """The path of a folder that may be written.
+
+    Raises:
+        FileExistsError: the folder is there and not empty.
+    """
+    directory = Path(directory)
+    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+        raise FileExistsError(
+            f"`directory` must be new or empty. Received: directory={str(directory)!r}"
+        )
+    return directory
+
+
+def write_model(directory, tensors, config):
+    """Writes `model.safetensors` and `config.json` to a folder, which is made."""
+    directory.mkdir(parents=True, exist_ok=True)
+    save_file(tensors, directory / "model.safetensors", metadata={"format": "pt"})
+    write_json(directory / "config.json", config)
+
+
+def write_json(path, content):
+    """Writes a file as `transformers` does."""
+    path.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")

@@ -1,12 +1,9 @@
 """Writes folders that `transformers` loads."""
 
-import json
-from pathlib import Path
-
 import keras
 import numpy as np
-from safetensors.numpy import save_file
 
+from ..huggingface import check_new, write_json, write_model
 from .weights import encoder_parts, hugging_face
 
 _ACTIVATIONS = {"gelu": "gelu", "gelu_tanh": "gelu_new", "relu": "relu"}
@@ -25,11 +22,7 @@ def save(model, directory, architecture="BertModel", head_parts=(), **config):
     Raises:
         FileExistsError: the folder is there and not empty.
     """
-    directory = Path(directory)
-    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
-        raise FileExistsError(
-            f"`directory` must be new or empty. Received: directory={str(directory)!r}"
-        )
+    directory = check_new(directory)
     bert = getattr(model, "backbone", model)
     parts = [*encoder_parts(bert, "" if bert is model else "bert/"), *head_parts]
     by_path = {variable.path: variable for variable in model.weights}
@@ -40,11 +33,8 @@ def save(model, directory, architecture="BertModel", head_parts=(), **config):
             arrays = [array] if write is None else write(array)
             for name, each in zip(names, arrays, strict=True):
                 tensors[name] = np.ascontiguousarray(each)
-    directory.mkdir(parents=True, exist_ok=True)
-    save_file(tensors, directory / "model.safetensors", metadata={"format": "pt"})
-    _write_json(
-        directory / "config.json", {**_config(bert), "architectures": [architecture], **config}
-    )
+    config = {**_config(bert), "architectures": [architecture], **config}
+    write_model(directory, tensors, config)
     if bert.vocabulary is not None:
         pieces = "\n".join(bert.vocabulary) + "\n"
         (directory / "vocab.txt").write_bytes(pieces.encode("utf-8"))
@@ -53,7 +43,7 @@ def save(model, directory, architecture="BertModel", head_parts=(), **config):
             "do_lower_case": bert.lowercase,
             "model_max_length": bert.max_length,
         }
-        _write_json(directory / "tokenizer_config.json", options)
+        write_json(directory / "tokenizer_config.json", options)
 
 
 def _config(bert):
@@ -73,7 +63,3 @@ def _config(bert):
         "initializer_range": 0.02,
         "pad_token_id": bert.vocabulary.index("[PAD]") if bert.vocabulary else 0,
     }
-
-
-def _write_json(path, content):
-    path.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")

@@ -1,12 +1,9 @@
 """Writes folders that `transformers` loads."""
 
-import json
-from pathlib import Path
-
 import keras
 import numpy as np
-from safetensors.numpy import save_file
 
+from ..huggingface import check_new, write_json, write_model
 from ..text.byte_pair_files import END_OF_TEXT, write_byte_pairs
 from .layouts import weight_table
 
@@ -24,11 +21,7 @@ def save_as_huggingface(model, directory):
         FileExistsError: the folder is there and not empty.
         ValueError: `transformers` has no such model.
     """
-    directory = Path(directory)
-    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
-        raise FileExistsError(
-            f"`directory` must be new or empty. Received: directory={str(directory)!r}"
-        )
+    directory = check_new(directory)
     if model.norm != "pre" or model.activation not in _ACTIVATIONS:
         raise ValueError(
             f'The model must have `norm="pre"` and an activation of {sorted(_ACTIVATIONS)}. '
@@ -61,9 +54,7 @@ def save_as_huggingface(model, directory):
         "eos_token_id": end,
         "tie_word_embeddings": True,
     }
-    directory.mkdir(parents=True, exist_ok=True)
-    save_file(tensors, directory / "model.safetensors", metadata={"format": "pt"})
-    _write_json(directory / "config.json", config)
+    write_model(directory, tensors, config)
     if vocabulary is not None:
         write_byte_pairs(directory, vocabulary, model.merges)
         special = {} if end is None else {"bos_token": END_OF_TEXT, "eos_token": END_OF_TEXT}
@@ -72,8 +63,4 @@ def save_as_huggingface(model, directory):
             "model_max_length": model.max_length,
             **special,
         }
-        _write_json(directory / "tokenizer_config.json", tokenizer)
-
-
-def _write_json(path, content):
-    path.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+        write_json(directory / "tokenizer_config.json", tokenizer)
