@@ -1,3 +1,5 @@
+import keras
+
 from .model import ZooModel
 
 
@@ -13,3 +15,16 @@ class Backbone(ZooModel):
 
     #: True if the preprocessor splits words into pieces and hands out `word_positions`.
     splits_words = False
+
+
+def fresh_inputs(backbone, prefix=""):
+    """Inputs for a model around a backbone: shapes and dtypes of its own, by its names for them.
+
+    Args:
+        backbone: `Backbone`.
+        prefix: str. Put before a name in the new model's graph.
+    """
+    return {
+        name: keras.Input(x.shape[1:], dtype=x.dtype, name=f"{prefix}{name}")
+        for name, x in backbone.input.items()
+    }

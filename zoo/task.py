@@ -26,6 +26,15 @@ class TaskModel(ZooModel):
             "backbone": backbone and keras.saving.serialize_keras_object(backbone),
         }
 
+    def total_loss(self, loss):
+        """What `compute_loss` returns: the loss of the data, and the penalties of the weights.
+
+        Args:
+            loss: scalar float. A mean.
+        """
+        # Keras's own step sums the replicas' losses; this hook divides by their number.
+        return self._aggregate_additional_loss(sum(self.losses, start=loss))
+
     @classmethod
     def from_config(cls, config, custom_objects=None):
         config = dict(config)

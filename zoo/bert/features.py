@@ -1,7 +1,7 @@
 import keras
 from keras import ops
 
-from ..backbone import Backbone
+from ..backbone import Backbone, fresh_inputs
 from ..preset import import_classes
 from .pooler import Pooler
 
@@ -61,10 +61,7 @@ class BertFeatures(Backbone):
                 f"Received: layers={list(layers)}"
             )
         # === Functional graph ===
-        inputs = {
-            name: keras.Input(x.shape[1:], dtype=x.dtype, name=name)
-            for name, x in backbone.input.items()
-        }
+        inputs = fresh_inputs(backbone)
         every = backbone(inputs)["layer_outputs"]  # (B, K + 1, L, D)
         chosen = [every[:, layer] for layer in layers]
         if combine == "concatenate":

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from ...layers.masked_lm_head import MaskedLMHead
+from ..backbone import fresh_inputs
 from .backbone import initializer
 from .task import BertTask
 from .weights import MASKED_LM_PARTS
@@ -50,14 +51,9 @@ class BertMaskedLM(BertTask):
         # === Functional graph ===
         inputs = masked_inputs(backbone)
         encoded = backbone({name: inputs[name] for name in backbone.input})
-        logits = head(encoded["sequence_output"], inputs["mask_positions"])
+        outputs = {"logits": head(encoded["sequence_output"], inputs["mask_positions"])}
         super().__init__(
-            backbone=backbone,
-            inputs=inputs,
-            outputs={"logits": logits},
-            dtype=dtype,
-            name=name,
-            **kwargs,
+            backbone=backbone, inputs=inputs, outputs=outputs, dtype=dtype, name=name, **kwargs
         )
 
         # === Config ===
@@ -75,9 +71,7 @@ class BertMaskedLM(BertTask):
         self, x: Any = None, y=None, y_pred: Any = None, sample_weight=None, training=True
     ):
         """The mean over the batch's chosen tokens of the cross-entropy, in nats."""
-        loss = sum(self.losses, start=masked_loss(y, y_pred["logits"]))
-        # Keras's own step sums the replicas' losses; this hook divides by their number.
-        return self._aggregate_additional_loss(loss)
+        return self.total_loss(masked_loss(y, y_pred["logits"]))
 
     def serving_outputs(self, outputs, inputs):
         """For each "[MASK]" the likeliest pieces, `tokens` (B, P, k) string, best first, and their
@@ -112,10 +106,7 @@ def masked_lm_head(backbone, dtype):
 
 def masked_inputs(backbone):
     """The backbone's inputs, and `mask_positions`."""
-    inputs = {
-        name: keras.Input(x.shape[1:], dtype=x.dtype, name=name)
-        for name, x in backbone.input.items()
-    }
+    inputs = fresh_inputs(backbone)
     inputs["mask_positions"] = keras.Input((None,), dtype="int32", name="mask_positions")
     return inputs
 

@@ -82,9 +82,7 @@ class BertPretrainer(BertTask):
         follows = ops.sparse_categorical_crossentropy(
             y["next_sentence"], y_pred["next_sentence_logits"], from_logits=True
         )
-        loss = masked_loss(y, y_pred["logits"]) + ops.mean(follows)
-        # Keras's own step sums the replicas' losses; this hook divides by their number.
-        return self._aggregate_additional_loss(sum(self.losses, start=loss))
+        return self.total_loss(masked_loss(y, y_pred["logits"]) + ops.mean(follows))
 
     def serving_outputs(self, outputs, inputs):
         """As `BertMaskedLM`, and `next_sentence_probability` (B,)."""

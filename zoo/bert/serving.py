@@ -2,6 +2,8 @@
 
 import tensorflow as tf
 
+from ..tagger.serving import tag_strings
+
 
 def label_strings(labels, outputs):
     """A classifier's outputs by name: see `BertTextClassifier.serving_outputs`."""
@@ -77,9 +79,4 @@ def word_tags(tags, outputs, inputs):
     # The export makes the tokens as wide as the pieces.
     width = tf.shape(mask)[1]
     tokens = tf.pad(tokens[:, :width], [[0, 0], [0, tf.maximum(width - tf.shape(tokens)[1], 0)]])
-    best = tf.gather(outputs["probabilities"], outputs["tag_ids"], batch_dims=2)
-    return {
-        "tokens": tokens,
-        "tags": tf.where(mask, tf.gather(tf.constant(tags), outputs["tag_ids"]), ""),
-        "probabilities": tf.where(mask, best, 0.0),
-    }
+    return tag_strings(tags, outputs, tokens, mask)

@@ -3,6 +3,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from ..backbone import fresh_inputs
 from .backbone import initializer
 from .task import BertTask
 from .weights import SPAN_PARTS
@@ -83,10 +84,7 @@ class BertSpanQA(BertTask):
         )
 
         # === Functional graph ===
-        inputs = {
-            name: keras.Input(x.shape[1:], dtype=x.dtype, name=name)
-            for name, x in backbone.input.items()
-        }
+        inputs = fresh_inputs(backbone)
         logits = scores(backbone(inputs)["sequence_output"])  # (B, L, 2)
         mask = ops.expand_dims(inputs["padding_mask"], -1)
         logits = ops.where(mask, logits, -1e9)
@@ -118,9 +116,7 @@ class BertSpanQA(BertTask):
             )
             for name in ("start", "end")
         ]
-        loss = ops.mean(each[0] + each[1]) / 2
-        # Keras's own step sums the replicas' losses; this hook divides by their number.
-        return self._aggregate_additional_loss(sum(self.losses, start=loss))
+        return self.total_loss(ops.mean(each[0] + each[1]) / 2)
 
     def answer(self, questions, contexts, num_answers=5):
         """The best answers, in TensorFlow's graph.

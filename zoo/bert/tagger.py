@@ -1,11 +1,10 @@
 from typing import Any
 
 import keras
-from keras import ops
 
-from ...layers.crf import CRF
-from ...layers.crf_constraints import crf_constraints
 from ...layers.gather_words import GatherWords
+from ..backbone import fresh_inputs
+from ..tagger.head import new_crf, tag_loss, tag_outputs
 from .backbone import initializer
 from .task import BertTask, check_labels, label_config, labels_from
 from .weights import CLASSIFIER_PARTS
@@ -64,11 +63,6 @@ class BertTagger(BertTask):
     ):
         if head not in ("softmax", "crf"):
             raise ValueError(f'`head` must be "softmax" or "crf". Received: head={head!r}')
-        if scheme is not None and head != "crf":
-            raise ValueError(
-                "`scheme` must be None without a CRF, which alone keeps its rules. "
-                f"Received: head={head!r}, scheme={scheme!r}"
-            )
         if not backbone.splits_words:
             raise ValueError(
                 "`backbone` must be one that splits words; `Tagger` takes any. Received: "
@@ -81,27 +75,15 @@ class BertTagger(BertTask):
         scores = keras.layers.Dense(
             len(tags), kernel_initializer=initializer(), dtype="float32", name="scores"
         )
-        crf = None
-        if head == "crf":
-            constraints = crf_constraints(tags, scheme)
-            crf = CRF(len(tags), constraints=constraints, dtype="float32", name="crf")
+        crf = new_crf(tags, head, scheme)
 
         # === Functional graph ===
-        inputs = {
-            name: keras.Input(x.shape[1:], dtype=x.dtype, name=name)
-            for name, x in backbone.input.items()
-        }
+        inputs = fresh_inputs(backbone)
         encoded = backbone(dict(inputs))["sequence_output"]
         inputs["word_positions"] = keras.Input((None,), dtype="int32", name="word_positions")
         mask = inputs["word_mask"] = keras.Input((None,), dtype="bool", name="word_mask")
         logits = scores(drop(gather(encoded, inputs["word_positions"])))
-        if crf is None:
-            probabilities = ops.softmax(logits)
-            tag_ids = ops.cast(ops.argmax(logits, axis=-1), "int32")
-        else:
-            decoded = crf(logits, padding_mask=mask)
-            probabilities, tag_ids = decoded["probabilities"], decoded["tag_ids"]
-        outputs = {"logits": logits, "tag_ids": tag_ids, "probabilities": probabilities}
+        outputs = tag_outputs(logits, mask, crf)
         super().__init__(
             backbone=backbone, inputs=inputs, outputs=outputs, dtype=dtype, name=name, **kwargs
         )
@@ -131,17 +113,7 @@ class BertTagger(BertTask):
         """The mean over words of the cross-entropy with tag ids `y` (B, W), or with a CRF the mean
         over sentences of the negative log-likelihood.
         """
-        mask = x["word_mask"]
-        y = ops.where(mask, ops.cast(y, "int32"), 0)
-        if self.crf is not None:
-            likelihood = self.crf.log_likelihood(y_pred["logits"], y, padding_mask=mask)
-            loss = -ops.mean(likelihood)
-        else:
-            weights = ops.cast(mask, "float32")
-            each = ops.sparse_categorical_crossentropy(y, y_pred["logits"], from_logits=True)
-            loss = ops.sum(each * weights) / ops.maximum(ops.sum(weights), 1.0)
-        # Keras's own step sums the replicas' losses; this hook divides by their number.
-        return self._aggregate_additional_loss(sum(self.losses, start=loss))
+        return self.total_loss(tag_loss(y, y_pred["logits"], x["word_mask"], self.crf))
 
     def serving_outputs(self, outputs, inputs):
         """`tokens` and `tags` (B, W) string, "" at padding; the tags' `probabilities` (B, W)."""

@@ -3,6 +3,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from ..backbone import fresh_inputs
 from .backbone import initializer
 from .task import BertTask, check_labels, label_config, labels_from
 from .weights import CLASSIFIER_PARTS
@@ -77,10 +78,7 @@ class BertTextClassifier(BertTask):
         )
 
         # === Functional graph ===
-        inputs = {
-            name: keras.Input(x.shape[1:], dtype=x.dtype, name=name)
-            for name, x in backbone.input.items()
-        }
+        inputs = fresh_inputs(backbone)
         logits = scores(drop(backbone(inputs)["pooled_output"]))
         outputs = {"logits": logits}
         if num_classes > 1:
@@ -114,9 +112,7 @@ class BertTextClassifier(BertTask):
             each = ops.sparse_categorical_crossentropy(y, logits, from_logits=True)
         if sample_weight is not None:
             each = each * ops.cast(sample_weight, each.dtype)
-        loss = sum(self.losses, start=ops.mean(each))
-        # Keras's own step sums the replicas' losses; this hook divides by their number.
-        return self._aggregate_additional_loss(loss)
+        return self.total_loss(ops.mean(each))
 
     def serving_outputs(self, outputs, inputs):
         """`labels` and `probabilities` (B, C), and the best of each text, `label` and `probability`

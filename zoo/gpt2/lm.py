@@ -36,14 +36,10 @@ class GPT2CausalLM(TaskModel):
     def __init__(self, backbone, dtype=None, name="gpt2_causal_lm", **kwargs):
         inputs = backbone.input
         hidden = backbone(inputs)["sequence_output"]  # (B, L, D)
-        logits = ops.cast(backbone.token_embedding(hidden, reverse=True), "float32")
+        logits = backbone.token_embedding(hidden, reverse=True)
+        outputs = {"logits": ops.cast(logits, "float32")}
         super().__init__(
-            backbone=backbone,
-            inputs=inputs,
-            outputs={"logits": logits},
-            dtype=dtype,
-            name=name,
-            **kwargs,
+            backbone=backbone, inputs=inputs, outputs=outputs, dtype=dtype, name=name, **kwargs
         )
 
     @classmethod
@@ -102,9 +98,7 @@ class GPT2CausalLM(TaskModel):
         each = ops.sparse_categorical_crossentropy(
             ops.maximum(y, 0), y_pred["logits"], from_logits=True
         )
-        loss = ops.sum(each * weights) / ops.maximum(ops.sum(weights), 1e-9)
-        # Keras's own step sums the replicas' losses; this hook divides by their number.
-        return self._aggregate_additional_loss(sum(self.losses, start=loss))
+        return self.total_loss(ops.sum(each * weights) / ops.maximum(ops.sum(weights), 1e-9))
 
     def serving_signatures(self):
         """`generate` and `next_word`, text in and text out; see `serving.py`."""

@@ -5,6 +5,7 @@ from keras import ops
 
 from ...layers.gather_words import GatherWords
 from ...layers.scalar_mix import ScalarMix
+from ..backbone import fresh_inputs
 
 PLACES = {"input": ("input",), "first_lstm": ("first_lstm",), "both": ("input", "first_lstm")}
 
@@ -15,10 +16,7 @@ def encoder_inputs(backbone):
     In the tagger's graph they are called `encoder_…`. A backbone that splits words has one more,
     `word_positions`.
     """
-    inputs = {
-        name: keras.Input(x.shape[1:], dtype=x.dtype, name=f"encoder_{name}")
-        for name, x in backbone.input.items()
-    }
+    inputs = fresh_inputs(backbone, prefix="encoder_")
     if backbone.splits_words:
         inputs["word_positions"] = keras.Input(
             (None,), dtype="int32", name="encoder_word_positions"

@@ -4,13 +4,12 @@ import keras
 from keras import ops
 
 from ...layers.character_cnn import CharacterCNN
-from ...layers.crf import CRF
-from ...layers.crf_constraints import crf_constraints
 from ...layers.distinct_rows import DistinctRows
 from ...layers.take_rows import TakeRows
 from ..task import TaskModel
 from ..text.character_constants import NUM_CHARACTERS
 from .encoding import PLACES, encode, encoder_inputs
+from .head import new_crf, tag_loss, tag_outputs
 
 
 @keras.saving.register_keras_serializable(package="polysemy")
@@ -90,11 +89,6 @@ class Tagger(TaskModel):
             raise ValueError(
                 f"`tags` must be distinct names, at least one. Received: tags={list(tags)}"
             )
-        if scheme is not None and head != "crf":
-            raise ValueError(
-                "`scheme` must be None without a CRF, which alone keeps its rules. "
-                f"Received: head={head!r}, scheme={scheme!r}"
-            )
         if num_layers < 1:
             raise ValueError(f"`num_layers` must be at least 1. Received: num_layers={num_layers}")
         if backbone is None and words is None and character_filters is None:
@@ -127,10 +121,7 @@ class Tagger(TaskModel):
         drop = keras.layers.Dropout(dropout, dtype=dtype, name="dropout")
         # Scores are compared and summed over whole sentences: float32 under every policy.
         scores = keras.layers.Dense(len(tags), dtype="float32", name="scores")
-        crf = None
-        if head == "crf":
-            constraints = crf_constraints(list(tags), scheme)
-            crf = CRF(len(tags), constraints=constraints, dtype="float32", name="crf")
+        crf = new_crf(list(tags), head, scheme)
 
         # === Functional graph ===
         mask = keras.Input((None,), dtype="bool", name="padding_mask")
@@ -168,13 +159,7 @@ class Tagger(TaskModel):
             if i == 0 and "first_lstm" in encoded:
                 x = ops.concatenate([x, drop(encoded["first_lstm"])], axis=-1)
         logits = scores(x)
-        if crf is None:
-            probabilities = ops.softmax(logits)
-            tag_ids = ops.cast(ops.argmax(logits, axis=-1), "int32")
-        else:
-            decoded = crf(logits, padding_mask=mask)
-            probabilities, tag_ids = decoded["probabilities"], decoded["tag_ids"]
-        outputs = {"logits": logits, "tag_ids": tag_ids, "probabilities": probabilities}
+        outputs = tag_outputs(logits, mask, crf)
         super().__init__(
             backbone=backbone, inputs=inputs, outputs=outputs, dtype=dtype, name=name, **kwargs
         )
@@ -210,19 +195,7 @@ class Tagger(TaskModel):
         """Negative log-likelihood of the tag ids `y` (B, L): with a CRF the mean over sentences,
         else over tokens; the penalties of the weights are added.
         """
-        mask = x["padding_mask"]
-        if self.crf is not None:
-            likelihood = self.crf.log_likelihood(y_pred["logits"], y, padding_mask=mask)
-            loss = -ops.mean(likelihood)
-        else:
-            weights = ops.cast(mask, "float32")
-            y = ops.where(
-                mask, y, 0
-            )  # whatever stands at padding must be a tag, then counts nothing
-            each = ops.sparse_categorical_crossentropy(y, y_pred["logits"], from_logits=True)
-            loss = ops.sum(each * weights) / ops.maximum(ops.sum(weights), 1.0)
-        # Keras's own step sums the replicas' losses; this hook divides by their number.
-        return self._aggregate_additional_loss(sum(self.losses, start=loss))
+        return self.total_loss(tag_loss(y, y_pred["logits"], x["padding_mask"], self.crf))
 
     def layer_weights(self):
         """The mixes' weights: place ("input", "first_lstm") to floats, lowest layer first."""
@@ -235,7 +208,7 @@ class Tagger(TaskModel):
         """`tokens` and `tags` (B, L) string, "" at padding; the tags' `probabilities` (B, L)."""
         from .serving import tag_strings
 
-        return tag_strings(self.tags, outputs, inputs)
+        return tag_strings(self.tags, outputs, inputs["tokens"], inputs["padding_mask"])
 
     def get_config(self):
         return {
