@@ -12,14 +12,24 @@ SCRIPT = Path(__file__).with_name("toy_task.py")
 
 
 @pytest.fixture(scope="session")
-def toy_task():
+def load():
+    """`load(path)`: a file beside the tests as a module, known by its name from then on."""
+
+    def load(path):
+        spec = importlib.util.spec_from_file_location(path.stem, path)
+        assert spec is not None and spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[path.stem] = module
+        spec.loader.exec_module(module)
+        return module
+
+    return load
+
+
+@pytest.fixture(scope="session")
+def toy_task(load):
     """The module `toy_task`."""
-    spec = importlib.util.spec_from_file_location("toy_task", SCRIPT)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["toy_task"] = module
-    spec.loader.exec_module(module)
-    return module
+    return load(SCRIPT)
 
 
 @pytest.fixture

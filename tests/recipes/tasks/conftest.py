@@ -1,7 +1,5 @@
 """Tiny experiments on tiny corpora."""
 
-import importlib.util
-import sys
 from pathlib import Path
 
 import pytest
@@ -17,14 +15,9 @@ def script():
 
 
 @pytest.fixture(scope="session")
-def tiny():
+def tiny(load):
     """The module `tiny_experiments`."""
-    spec = importlib.util.spec_from_file_location("tiny_experiments", SCRIPT)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["tiny_experiments"] = module
-    spec.loader.exec_module(module)
-    return module
+    return load(SCRIPT)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -39,14 +32,9 @@ def tiny_corpora(tiny, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def tiny_bert(tmp_path_factory):
+def tiny_bert(load, tmp_path_factory):
     """The module `tiny_bert`, its corpora known, and `preset`: a folder with its BERT."""
-    path = Path(__file__).with_name("tiny_bert.py")
-    spec = importlib.util.spec_from_file_location("tiny_bert", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["tiny_bert"] = module
-    spec.loader.exec_module(module)
+    module = load(Path(__file__).with_name("tiny_bert.py"))
     folder = tmp_path_factory.mktemp("tiny_bert")
     known = module.register(folder)
     for registry, entries in known:

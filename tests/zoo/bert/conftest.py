@@ -1,6 +1,5 @@
 """BERTs small enough for tests, with weights by a formula, so that other programs can have them."""
 
-import keras
 import numpy as np
 import pytest
 
@@ -67,9 +66,3 @@ def make_bert():
         return fill(Bert(**{"vocabulary": list(VOCABULARY), **SMALL, **arguments}))
 
     return make
-
-
-@pytest.fixture
-def arrays():
-    """Turns a dict of tensors into one of numpy arrays."""
-    return lambda tensors: {k: keras.ops.convert_to_numpy(v) for k, v in tensors.items()}

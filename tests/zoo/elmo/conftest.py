@@ -1,6 +1,5 @@
 """A biLM small enough for tests, with weights that reach every branch."""
 
-import keras
 import numpy as np
 import pytest
 
@@ -33,9 +32,3 @@ def small_config():
 def make_elmo():
     """Makes a small `Elmo`: `make_elmo(**arguments)`."""
     return lambda **arguments: scramble(Elmo(**{**SMALL, **arguments}))
-
-
-@pytest.fixture
-def arrays():
-    """Turns a dict of tensors into one of numpy arrays."""
-    return lambda tensors: {k: keras.ops.convert_to_numpy(v) for k, v in tensors.items()}

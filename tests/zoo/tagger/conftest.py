@@ -167,13 +167,7 @@ def tags():
 
 
 @pytest.fixture(scope="session")
-def numpy_of():
-    """Turns a dict of tensors into one of numpy arrays."""
-    return lambda tensors: {name: ops.convert_to_numpy(x) for name, x in tensors.items()}
-
-
-@pytest.fixture(scope="session")
-def traced(numpy_of):
+def traced(arrays):
     """`traced(model)`: the model as a function of its inputs, traced once for batches of all
     shapes; returns a dict of numpy arrays.
     """
@@ -184,6 +178,6 @@ def traced(numpy_of):
         }
         function = tf.function(lambda inputs: model(inputs), autograph=False)
         concrete = function.get_concrete_function(spec)
-        return lambda inputs: numpy_of(concrete({name: inputs[name] for name in spec}))
+        return lambda inputs: arrays(concrete({name: inputs[name] for name in spec}))
 
     return trace

@@ -69,7 +69,7 @@ def test_each_word_reads_its_own_encoding(tagger, forward):
 
 
 @pytest.mark.parametrize("save", ["keras", "preset"])
-def test_round_trip(tagger, forward, numpy_of, tmp_path, save):
+def test_round_trip(tagger, forward, arrays, tmp_path, save):
     if save == "keras":
         tagger.save(tmp_path / "tagger.keras")
         loaded = keras.saving.load_model(tmp_path / "tagger.keras")
@@ -80,7 +80,7 @@ def test_round_trip(tagger, forward, numpy_of, tmp_path, save):
     assert loaded.get_config() == tagger.get_config()
     assert trainable_flags(loaded) == trainable_flags(tagger)
     expected = forward(tagger.preprocessor(SENTENCES))
-    found = numpy_of(loaded(loaded.preprocessor(SENTENCES)))
+    found = arrays(loaded(loaded.preprocessor(SENTENCES)))
     for name, values in expected.items():
         np.testing.assert_allclose(found[name], values, atol=1e-6)
     if save == "preset" and tagger.backbone is not None:
@@ -133,13 +133,13 @@ def test_places(make_tagger, at):
         assert widths == {"lstm_0": plain, "lstm_1": 10 + 8}
 
 
-def test_top_layer_alone_has_a_scale(make_tagger, numpy_of):
+def test_top_layer_alone_has_a_scale(make_tagger, arrays):
     tagger = make_tagger("elmo", encoder_layers="top")
     (mix,) = tagger.mixes.values()
     assert mix.num_tensors == 1 and mix.gamma.trainable
     inputs = tagger.preprocessor(SENTENCES)
     probe = keras.Model(tagger.inputs, mix.output)
-    elmo = numpy_of(tagger.backbone(tagger.backbone.preprocessor(SENTENCES)))
+    elmo = arrays(tagger.backbone(tagger.backbone.preprocessor(SENTENCES)))
     np.testing.assert_allclose(
         probe(inputs), elmo["layer_outputs"][:, -1] * mix.gamma.numpy(), atol=1e-6
     )

@@ -95,10 +95,10 @@ def test_the_crf_keeps_the_rules_untrained(make_tagger, scheme):
     assert changed > 20  # the words' own scores break them
 
 
-def test_softmax_head(make_tagger, numpy_of):
+def test_softmax_head(make_tagger, arrays):
     tagger = make_tagger("none", head="softmax", scheme=None)
     assert tagger.crf is None
-    outputs = numpy_of(tagger(tagger.preprocessor(SENTENCES)))
+    outputs = arrays(tagger(tagger.preprocessor(SENTENCES)))
     logits = outputs["logits"].astype("float64")
     expected = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
     np.testing.assert_allclose(outputs["probabilities"], expected, atol=1e-6)
@@ -120,7 +120,7 @@ def test_loss_falls_in_ten_steps():
     assert tagger.evaluate(inputs, labels, verbose=0) < losses[0]
 
 
-def test_mixed_precision(make_tagger, numpy_of):
+def test_mixed_precision(make_tagger, arrays):
     plain = make_tagger("elmo", encoder_at="both")
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
@@ -128,12 +128,12 @@ def test_mixed_precision(make_tagger, numpy_of):
         assert half.get_layer("lstm_0").compute_dtype == "bfloat16"
         assert half.crf.compute_dtype == "float32"
         inputs = half.preprocessor(SENTENCES)
-        found = numpy_of(half(inputs))
+        found = arrays(half(inputs))
         half.compile(keras.optimizers.SGD(0.1), run_eagerly=True)
         assert np.isfinite(half.train_on_batch(inputs, LABELS))
     finally:
         keras.config.set_dtype_policy("float32")
-    expected = numpy_of(plain(inputs))
+    expected = arrays(plain(inputs))
     for name in ("logits", "probabilities"):
         assert found[name].dtype == "float32"
         np.testing.assert_allclose(found[name], expected[name], atol=0.1)
