@@ -230,7 +230,7 @@ def test_predict_sends_the_texts_and_prints_json(monkeypatch, capsys):
 def test_predict_says_that_nobody_listens(address, capsys, monkeypatch):
     from polysemy.serving.client_retry import Retry
 
-    monkeypatch.setattr("polysemy.serving.client.Retry", lambda: Retry(attempts=1))
+    monkeypatch.setattr("polysemy.serving.client_base.Retry", lambda: Retry(attempts=1))
     assert cli.main(["predict", address, "ner", "a"]) == 1
     err = capsys.readouterr().err
     assert err.startswith(f"Error: {address}: UNAVAILABLE: ") and err.count("\n") == 1
