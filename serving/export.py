@@ -38,9 +38,9 @@ def export(
       preprocessor has its own inputs as `serving_default`, too. `model.serving_signatures()` adds
       to these or replaces them;
     - for TF Hub: `__call__(inputs, training=False)`, `variables`, `trainable_variables`,
-      `regularization_losses`, and the parts `tokens`, `preprocessor` and `encoder`. Calls return
-      the model's outputs and, where they follow from these, TF Hub's `default` and
-      `encoder_outputs`. A transformer's preprocessor has `tokenize` with
+      `regularization_losses`, and the parts `tokens`, `preprocessor`, `encoder` and, of a masked
+      language model, `mlm`. Calls return the model's outputs and, where they follow from these,
+      TF Hub's `default` and `encoder_outputs`. A transformer's preprocessor has `tokenize` with
       `get_special_tokens_dict()` and `bert_pack_inputs(segments, seq_length)`;
     - the vocabularies as assets, so the folder may be moved.
 

@@ -6,48 +6,16 @@ from typing import Any
 
 import tensorflow as tf
 
+from .hub_mlm import mlm_part
 from .hub_preprocessor import PreprocessorPart
+from .reusable_part import ReusablePart
 from .signatures import SENTENCES, TOKENS, ServedFunctions
-
-
-class ReusablePart(tf.train.Checkpoint):
-    """A callable that fine-tunes after reloading: `__call__`, variables, regularization losses.
-
-    Args:
-        function: callable(inputs, training) that is pure but for the variables.
-
-    Reference: TF Hub's "Reusable SavedModels".
-    """
-
-    def __init__(self, function: Any) -> None:
-        super().__init__()
-        self._function = function
-
-    # TensorFlow saves methods only if their first parameter is called `self`.
-    @tf.function
-    def __call__(self, inputs, training=False):
-        return self._function(inputs, training)
-
-    def trace(self, specs: list) -> list:
-        """Traces both modes for each spec: a reloaded function cannot be traced again."""
-        function: Any = self.__call__
-        return [
-            function.get_concrete_function(spec, training=mode)
-            for spec in specs
-            for mode in (True, False)
-        ]
-
-    def add_variables(self, variables: list, trainable: list, losses: list) -> None:
-        """Sets the lists that TF Hub's layers read."""
-        self.variables = variables
-        self.trainable_variables = trainable
-        self.regularization_losses = losses
 
 
 def reusable_model(
     served: ServedFunctions, call: str, signatures: dict[str, Any]
 ) -> tf.train.Checkpoint:
-    """The object to save: `__call__` and the parts `tokens`, `preprocessor`, `encoder`.
+    """The object to save: `__call__` and the parts `tokens`, `preprocessor`, `encoder`, `mlm`.
 
     Args:
         served: the functions of the model.
@@ -74,6 +42,9 @@ def reusable_model(
     root.encoder = encoder
 
     model = served.model
+    mlm = mlm_part(model, served.specs)
+    if mlm is not None:
+        root.mlm, parts[mlm[0]] = mlm
     # Keras lists a model's own layers only; an export may lie inside one of those.
     hubs = [layer for layer in model._flatten_layers() if hasattr(layer, "saved_model")]
     if hubs:  # their tables and assets come along

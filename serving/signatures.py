@@ -27,7 +27,8 @@ class ServedFunctions:
     Knows the model by duck typing only; every hook is optional:
     `model.preprocessor` (callable on a string `(B,)` tensor), `model.serving_outputs(outputs,
     inputs)` and `model.serving_signatures()`, {name: {"function", "inputs"}}; a `tf.function` with
-    an `input_signature` keeps its default values. Of the preprocessor:
+    an `input_signature` keeps its default values; `model.masked_lm`, see `mlm_part`. Of the
+    preprocessor:
 
     - `tokens(words)`: string (B, L) or ragged -> the model's inputs; `tokenize(sentences)`: (B,)
       string -> ragged words, strings or int32 ids;

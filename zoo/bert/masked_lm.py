@@ -87,6 +87,10 @@ class BertMaskedLM(BertTask):
 
         return fill_mask_signature(self)
 
+    def masked_lm(self, inputs, training=False):
+        """The backbone's outputs, and `mlm_logits` (B, P, V): TF Hub's part `mlm`."""
+        return encoded_with_logits(self, inputs, training)
+
     def get_config(self):
         return {**super().get_config(), "top_k": self.top_k}
 
@@ -109,6 +113,14 @@ def masked_inputs(backbone):
     inputs = fresh_inputs(backbone)
     inputs["mask_positions"] = keras.Input((None,), dtype="int32", name="mask_positions")
     return inputs
+
+
+def encoded_with_logits(model, inputs, training):
+    """The outputs of a model's backbone, and `mlm_logits` of its `masked_lm_head`."""
+    own = {name: inputs[name] for name in model.backbone.input}
+    encoded = model.backbone(own, training=training)
+    logits = model.masked_lm_head(encoded["sequence_output"], inputs["mask_positions"])
+    return {**encoded, "mlm_logits": logits}
 
 
 def masked_loss(y, logits):

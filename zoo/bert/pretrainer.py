@@ -5,7 +5,13 @@ from keras import ops
 
 from ...layers.next_sentence_head import NextSentenceHead
 from .backbone import initializer
-from .masked_lm import masked_inputs, masked_lm_head, masked_loss, masked_preprocessor
+from .masked_lm import (
+    encoded_with_logits,
+    masked_inputs,
+    masked_lm_head,
+    masked_loss,
+    masked_preprocessor,
+)
 from .task import BertTask
 from .weights import MASKED_LM_PARTS, NEXT_SENTENCE_PARTS
 
@@ -99,3 +105,7 @@ class BertPretrainer(BertTask):
         from .serving import fill_mask_signature, pair_signature
 
         return {**fill_mask_signature(self), **pair_signature(self)}
+
+    def masked_lm(self, inputs, training=False):
+        """The backbone's outputs, and `mlm_logits` (B, P, V): TF Hub's part `mlm`."""
+        return encoded_with_logits(self, inputs, training)
