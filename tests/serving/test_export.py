@@ -184,6 +184,27 @@ def test_a_version_that_answers_differently_is_refused(make_model, tmp_path, mon
     assert not (tmp_path / "toy").exists()
 
 
+def test_half_precision_is_compared_at_the_scale_of_the_output(tmp_path, monkeypatch):
+    inputs = keras.Input((2,), name="features")
+    dense = keras.layers.Dense(2, dtype="mixed_bfloat16")
+    model = keras.Model(inputs, dense(inputs))
+    model.dtype_policy = dense.dtype_policy
+    dense.set_weights([np.diag([10.0, 0.0]), np.zeros(2)])
+    load = tf.saved_model.load
+
+    def load_changed(path):
+        loaded = load(path)
+        loaded.trainable_variables[1].assign([0.0, change])
+        return loaded
+
+    monkeypatch.setattr(tf.saved_model, "load", load_changed)
+    change, features = 0.1, {"features": [[1.0, 1.0]]}  # a hundredth of the largest output
+    serving.export(model, tmp_path, warmup=features)
+    change = 1.0
+    with pytest.raises(RuntimeError, match="must equal the model's to 0.02"):
+        serving.export(model, tmp_path, warmup=features)
+
+
 def test_wrong_arguments_are_named(make_model, tmp_path):
     model = make_model()
     inputs = keras.Input((3,), name="features")
