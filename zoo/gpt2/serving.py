@@ -11,7 +11,7 @@ PROMPTS = tf.TensorSpec([None], tf.string, name="prompts")
 def signatures(model):
     """The signatures `generate` and `next_word` of a `GPT2CausalLM` with a vocabulary.
 
-    `generate`: `prompts` (B,) string, the options of `Sampling` as scalars and `seed` () int64 ->
+    `generate`: `prompts` (B,) string, the options of `Sampling` as scalars and `seed` () int32 ->
     `texts` (B,) string, what was added; `lengths` (B,) int32 tokens; `scores` (B,) float32. Row i
     draws by `seed` + i. The end of the document stops a text.
 
@@ -24,7 +24,7 @@ def signatures(model):
     generate = {
         "prompts": PROMPTS,
         **options,
-        "seed": tf.TensorSpec([], tf.int64, name="seed"),
+        "seed": tf.TensorSpec([], tf.int32, name="seed"),  # as clients send a plain number
     }
     next_word = {"prompts": PROMPTS, "top_k": tf.TensorSpec([], tf.int32, name="top_k")}
     return {
@@ -51,7 +51,7 @@ def _generate(model, inputs):
         length_penalty=default["length_penalty"],
         repetition_penalty=default["repetition_penalty"],
         no_repeat_ngram=default["no_repeat_ngram"],
-        seed=tf.constant(0, tf.int64),  # noqa: B008, as the others
+        seed=tf.constant(0),  # noqa: B008, as the others
     ):
         options = {
             "max_length": max_length,

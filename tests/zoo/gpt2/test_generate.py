@@ -62,7 +62,7 @@ def exported(directory):
 
 
 def scalars(**options):
-    tensors = {**Sampling().tensors(), "seed": tf.constant(0, tf.int64)}
+    tensors = {**Sampling().tensors(), "seed": tf.constant(0)}
     return tensors | {
         name: tf.constant(value, tensors[name].dtype) for name, value in options.items()
     }
@@ -118,7 +118,7 @@ def test_served_over_grpc_with_defaults(model, directory):
             assert [text.decode() for text in found["texts"]] == expected
             sampling = Sampling(max_length=5, temperature=0.8, top_k=9)
             expected = model.generate(PROMPTS, sampling, seeds=4)
-            asked = {"max_length": 5, "temperature": 0.8, "top_k": 9, "seed": np.int64(4)}
+            asked = {"max_length": 5, "temperature": 0.8, "top_k": 9, "seed": 4}
             found = client.predict("gpt2", {"prompts": PROMPTS, **asked}, signature="generate")
             assert [text.decode() for text in found["texts"]] == expected
             words = client.predict("gpt2", signature="next_word", prompts=PROMPTS)
