@@ -29,7 +29,7 @@ def mlm_part(model: Any, specs: dict[str, tf.TensorSpec]) -> tuple[ReusablePart,
     hook = getattr(model, "masked_lm", None)
     if hook is None:
         return None
-    graph = tf.function(lambda inputs, training: hook(inputs, training), autograph=False)
+    graph = tf.function(hook, autograph=False)
     encoder = {name: spec for name, spec in specs.items() if name != OURS}
 
     def function(inputs: Any, training: Any) -> dict[str, Any]:

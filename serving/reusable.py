@@ -44,7 +44,8 @@ def reusable_model(
     model = served.model
     mlm = mlm_part(model, served.specs)
     if mlm is not None:
-        root.mlm, parts[mlm[0]] = mlm
+        root.mlm, specs = mlm
+        parts[root.mlm] = specs
     # Keras lists a model's own layers only; an export may lie inside one of those.
     hubs = [layer for layer in model._flatten_layers() if hasattr(layer, "saved_model")]
     if hubs:  # their tables and assets come along
