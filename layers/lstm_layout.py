@@ -36,6 +36,10 @@ class _RowsFirst:
         """A function a part, from states (B, M) to their product with that part of `kernel`."""
         return [self.multiply_by(kernel)]
 
+    def project_inputs(self, x, kernel):
+        """The products of all steps (L, B, M) with each part of `kernel`."""
+        return [self.unstacked(self.multiply_by(kernel)(self.stacked(x)), x)]
+
     def multiply_by(self, kernel):
         """A function from states of M features to their products with `kernel` (M, N)."""
         return lambda x: ops.matmul(x, kernel)
@@ -85,6 +89,11 @@ class _FeaturesFirst:
         # Four products of a quarter take a tenth less time than one: one gate is multiplied while
         # another goes through its function.
         return [self.multiply_by_transposed(part) for part in self.parts(ops.transpose(kernel))]
+
+    def project_inputs(self, x, kernel):
+        # A product a step leaves each step's block where the loop reads it: one product of all
+        # steps is no faster, and its result, the largest array here, would have to be turned.
+        return [ops.matmul(part[None], x) for part in self.parts(ops.transpose(kernel))]
 
     def multiply_by(self, kernel):
         return self.multiply_by_transposed(ops.transpose(kernel))

@@ -86,13 +86,13 @@ def lstm_scan(
 def _forward(bias, values, *, layout, cell_clip, projection_clip, reverse):
     x, kernel, recurrent_kernel, projection_kernel, h0, c0, mask = values
     recur, project = layout.recur(recurrent_kernel), layout.multiply_by(projection_kernel)
-    z = layout.unstacked(layout.multiply_by(kernel)(layout.stacked(x)), x)  # (L, B, 4H)
+    inputs = layout.project_inputs(x, kernel)  # (L, B, 4H) in one array or four
     biases = layout.parts(layout.bias(bias, h0))
 
     def step(carry, t):
         h_before, c_before = carry[0], carry[1]
-        parts = zip(layout.parts(z[t]), recur, biases, strict=True)
-        sums = [_single(part + product(h_before)) + bias for part, product, bias in parts]
+        parts = zip(inputs, recur, biases, strict=True)
+        sums = [_single(z[t] + product(h_before)) + bias for z, product, bias in parts]
         i, f, g, o = layout.gates(sums)  # each (B, H)
         i, f, g, o = ops.sigmoid(i), ops.sigmoid(f), ops.tanh(g), ops.sigmoid(o)
         c = _clip(f * c_before + i * g, cell_clip)
