@@ -29,11 +29,6 @@ batch_timeout_micros { value: 100000 }
 num_batch_threads { value: 2 }
 max_enqueued_batches { value: 64 }
 """
-# Where the steps of a recurrence are too short to share, ops side by side use the cores better.
-NARROW = (
-    "--tensorflow_intra_op_parallelism=1",
-    f"--tensorflow_inter_op_parallelism={os.cpu_count()}",
-)
 
 
 def parse_arguments():
@@ -153,8 +148,6 @@ def servers(model, folder, rows, options, port, work):
         *("--enable_batching", f"--batching_parameters_file={batching}"),
     ]
     found = {"Polysemy": (Serving(batched, port), PREDICT, work / "requests")}
-    narrow = Serving([*batched, *NARROW], port)
-    found["Polysemy, one thread an op"] = (narrow, PREDICT, work / "requests")
     ray = [options.ray_python, str(HERE / "peer_ray.py"), version, str(port), "16"]
     found["Ray Serve"] = (Serving(ray, port), PREDICT, work / "requests")
     if options.mlserver_python:
@@ -213,7 +206,7 @@ def report(model, loads, direct):
         rate = median(measured, "requests_per_s")
         p50, p99 = median(measured, "p50_ms"), median(measured, "p99_ms")
         failures = sum(each["failures"] for each in measured)
-        ratio = "" if name.startswith("Polysemy") else f"{reached / rate:.2f}"
+        ratio = "" if name == "Polysemy" else f"{reached / rate:.2f}"
         lines.append(
             f"| {name} | {rate:,.0f} | {p50:.1f} ms | {p99:.1f} ms | {failures} | {ratio} |"
         )
@@ -237,8 +230,7 @@ def main():
         "",
         f"Machine: {machine()}; clients and server share it. {CLIENTS} gRPC clients, one row a "
         f"request, one request in flight each, {options.seconds:g} s, medians of {options.rounds} "
-        "rounds. All serve the same SavedModel and batch up to 16 rows within 100 ms. Threads are "
-        f"everyone's defaults; the second row has `{' '.join(NARROW)}`, and no ratio is of it.",
+        "rounds. All serve the same SavedModel and batch up to 16 rows within 100 ms.",
         "",
     ]
     with tempfile.TemporaryDirectory() as temporary:
