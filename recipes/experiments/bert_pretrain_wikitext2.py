@@ -10,8 +10,8 @@ of the published one, of which most would never be seen. The paper trained 40 pa
 
 "short" is a fifth of the steps. "phase_2" goes on from "default" with rows of 512, as the paper
 does for the last tenth of its steps. "rate_40" hides 40 % as
-[Wettig et al., 2023](https://arxiv.org/abs/2202.08005) advise, and drops what only helps long
-trainings: it learns most in these few steps. The others are ablations, each of which
+[Wettig et al., 2023](https://arxiv.org/abs/2202.08005) advise, without next sentences and
+dropout: more targets a step, for short trainings. The others are ablations, each of which
 `bert_ablations` runs smaller and side by side.
 """
 
