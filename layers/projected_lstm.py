@@ -13,8 +13,8 @@ class ProjectedLSTM(keras.layers.Layer):
         c_t = clip(sigmoid(f) * c_{t-1} + sigmoid(i) * tanh(c), cell_clip)
         h_t = clip((sigmoid(o) * tanh(c_t)) P, projection_clip)
 
-    Inputs of all steps are projected by one product before the loop, and the gradients of the
-    weights are taken by one product after it: inside the loop only what recurs is computed.
+    Inputs of all steps are projected before the loop, and the gradients of the weights are taken by
+    one product after it: inside the loop only what recurs is computed.
 
     Shapes: B batch, L steps, D input features, H units, P projection_dim.
 
