@@ -26,10 +26,10 @@ def adamw(**options: Any) -> TrainerConfig:
 
 
 def own(**overrides: Any) -> dict[str, dict[str, Any]]:
-    """The variants that start from our own pre-training, whole and short."""
+    """The variants that start from our own pre-training: "own" from its default, others by name."""
+    runs = {"own": "default", "own_short": "short", "own_rate_40": "rate_40"}
     return {
-        name: {"task.encoder": _PRETRAINED.format(run), **overrides}
-        for name, run in (("own", "default"), ("own_short", "short"))
+        name: {"task.encoder": _PRETRAINED.format(run), **overrides} for name, run in runs.items()
     }
 
 

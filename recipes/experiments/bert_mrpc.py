@@ -5,8 +5,9 @@
 Starts from all-MiniLM-L6-v2, a BERT of 6 layers x 384 (preset `minilm_l6_en`): fine-tuned, with
 rates that fall from layer to layer, and feature-based, the last four layers side by side under a
 linear classifier; from the same model without its training; and from our own pre-training, whose
-run `bert_pretrain_wikitext2` must be there ("own"; "own_short" from its variant "short"). 3,576
-pairs of training, 500 dev, 1,725 test: the published training part without the dev pairs.
+run `bert_pretrain_wikitext2` must be there ("own"; "own_short" and "own_rate_40" from its other
+variants). 3,576 pairs of training, 500 dev, 1,725 test: the published training part without the dev
+pairs.
 """
 
 from ..config import DataConfig, Experiment
