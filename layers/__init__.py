@@ -1,6 +1,7 @@
 """Reusable Keras layers: no vocabulary, no file, no task. See README.md for the catalogue."""
 
 from .bidirectional_lm import BidirectionalLM
+from .cache_place import CachePlace
 from .character_cnn import CharacterCNN
 from .crf import CRF
 from .crf_constraints import crf_constraints
@@ -29,6 +30,7 @@ __all__ = [
     "BidirectionalLM",
     "CRF",
     "CRFLoss",
+    "CachePlace",
     "CharacterCNN",
     "DistinctRows",
     "FeedForward",

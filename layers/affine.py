@@ -43,15 +43,36 @@ def affine(x, kernel, bias=None, activation=None, residual=None):
     Returns:
         (..., F), dtype of `x`.
     """
-    shape = ops.shape(x)
-    y = ops.matmul(ops.reshape(x, (-1, shape[-1])), kernel)
+    y = ops.matmul(as_rows(x), kernel)
     if bias is not None:
         y = ops.add(y, bias)
     if activation is not None:
         y = ACTIVATIONS[activation](y)
     if residual is not None:
-        y = ops.add(y, ops.reshape(residual, (-1, residual.shape[-1])))
-    return ops.reshape(y, (*shape[:-1], ops.shape(y)[-1]))
+        y = ops.add(y, as_rows(residual))
+    return like_rows_of(y, x)
+
+
+def as_rows(x):
+    """(..., D) -> (N, D)."""
+    return x if len(x.shape) == 2 else ops.reshape(x, (-1, x.shape[-1]))
+
+
+def like_rows_of(rows, x):
+    """(N, F) -> (..., F), undoing `as_rows(x)`."""
+    count = len(x.shape) - 1
+    if count == 1:
+        return rows
+    return ops.reshape(rows, (*leading_shape(x, count), ops.shape(rows)[-1]))
+
+
+def leading_shape(x, count):
+    """The sizes of the first `count` axes of x for a reshaping that keeps them.
+
+    One that is not known is -1, which costs a graph nothing; of several each is read from `x`.
+    """
+    shape = [-1 if size is None else size for size in x.shape[:count]]
+    return shape if shape.count(-1) < 2 else ops.shape(x)[:count]
 
 
 def clone_initializer(initializer):

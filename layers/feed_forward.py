@@ -1,6 +1,6 @@
 import keras
 
-from .affine import affine, check_activation, clone_initializer
+from .affine import affine, as_rows, check_activation, clone_initializer, like_rows_of
 
 
 @keras.saving.register_keras_serializable(package="polysemy")
@@ -79,9 +79,10 @@ class FeedForward(keras.layers.Layer):
         self.output_bias = self.add_weight(name="output_bias", shape=(dim,), initializer="zeros")
 
     def call(self, inputs, residual=None, training=None):
-        x = affine(inputs, self.kernel, self.bias, self.activation)  # (..., F)
+        x = affine(as_rows(inputs), self.kernel, self.bias, self.activation)  # (N, F)
         x = self.dropout_layer(x, training=training)
-        return affine(x, self.output_kernel, self.output_bias, residual=residual)
+        x = affine(x, self.output_kernel, self.output_bias, residual=residual)
+        return like_rows_of(x, inputs)
 
     def compute_output_spec(self, inputs, residual=None, training=None):
         return keras.KerasTensor(inputs.shape, self.compute_dtype)

@@ -1,8 +1,9 @@
 import keras
 from keras import backend, ops
 
-from .affine import affine, clone_initializer
-from .masks import causal_attention_mask, combine_masks
+from .affine import affine, as_rows, clone_initializer, leading_shape, like_rows_of
+from .cache_place import CachePlace
+from .masks import combine_masks
 
 
 @keras.saving.register_keras_serializable(package="polysemy")
@@ -41,7 +42,8 @@ class MultiHeadAttention(keras.layers.Layer):
             cross-attention what `key_value_cache` returned, instead of `value`.
         cache_index: int, scalar or (B,) int tensor. Where in the cache the first query belongs, of
             all rows or of each row; needed with `cache` in self-attention. The queries' keys and
-            values are written there; they see positions up to their own.
+            values are written there; they see positions up to their own. A `CachePlace` says the
+            same, and is worked out once for many layers.
         residual: (B, Lq, D) float. Added to the output, for less than an addition costs.
         training: bool.
         return_attention: bool.
@@ -131,15 +133,15 @@ class MultiHeadAttention(keras.layers.Layer):
             )
         kernel, bias = self._in_compute_dtype(self.key_value_kernel, self.key_value_bias)
         value = ops.cast(value, self.compute_dtype)
-        return ops.transpose(self._split(affine(value, kernel, bias), 2), (0, 2, 1, 3, 4))
+        return ops.transpose(self._project(value, kernel, bias, 2), (0, 2, 1, 3, 4))
 
     def _in_compute_dtype(self, *weights):
         return [None if w is None else ops.cast(w, self.compute_dtype) for w in weights]
 
-    def _split(self, x, parts):
-        """(B, L, parts H d) -> (B, L, parts, H, d)."""
-        batch_size, length = ops.shape(x)[:2]
-        return ops.reshape(x, (batch_size, length, parts, self.num_heads, self._head_dim))
+    def _project(self, x, kernel, bias, parts):
+        """(B, L, D) -> (B, L, parts, H, d)."""
+        y = affine(as_rows(x), kernel, bias)
+        return ops.reshape(y, (*leading_shape(x, 2), parts, self.num_heads, self._head_dim))
 
     def call(
         self,
@@ -154,30 +156,29 @@ class MultiHeadAttention(keras.layers.Layer):
     ):
         self._check(query, value, attention_mask, cache, cache_index)
         if self.is_cross_attention:
-            q = self._split(
-                affine(query, self.query_kernel, self.query_bias), 1
-            )  # (B, Lq, 1, H, d)
+            q = self._project(query, self.query_kernel, self.query_bias, 1)  # (B, Lq, 1, H, d)
             q = ops.transpose(q[:, :, 0], (0, 2, 1, 3))  # (B, H, Lq, d)
             pair = self.key_value_cache(value) if cache is None else cache  # (B, 2, Lk, H, d)
             k, v = self._keys_and_values(pair)
         else:
-            qkv = self._split(affine(query, self.qkv_kernel, self.qkv_bias), 3)  # (B, Lq, 3, H, d)
+            qkv = self._project(query, self.qkv_kernel, self.qkv_bias, 3)  # (B, Lq, 3, H, d)
             if cache is None:
                 q, k, v = ops.unstack(ops.transpose(qkv, (2, 0, 3, 1, 4)))  # (B, H, Lq, d) each
             else:
+                place = cache_index
+                if not isinstance(place, CachePlace):
+                    batch_size, length, _ = ops.shape(query)
+                    place = CachePlace(place, batch_size, length, ops.shape(cache)[2])
                 q = ops.transpose(qkv[:, :, 0], (0, 2, 1, 3))
-                cache = _write(cache, ops.transpose(qkv[:, :, 1:], (0, 2, 1, 3, 4)), cache_index)
+                cache = place.write(cache, ops.transpose(qkv[:, :, 1:], (0, 2, 1, 3, 4)))
                 k, v = self._keys_and_values(cache)
-                written = causal_attention_mask(
-                    ops.shape(query)[1], ops.shape(cache)[2], cache_index
-                )
-                attention_mask = combine_masks(_with_heads(attention_mask), written)
+                attention_mask = combine_masks(_with_heads(attention_mask), place.visible)
         probabilities = self._probabilities(q, k, _with_heads(attention_mask))
         weights = self.dropout_layer(ops.cast(probabilities, v.dtype), training=training)
         x = ops.transpose(ops.matmul(weights, v), (0, 2, 1, 3))  # (B, Lq, H, d)
-        batch_size, length = ops.shape(x)[:2]
-        x = ops.reshape(x, (batch_size, length, self.num_heads * self._head_dim))
-        outputs = [affine(x, self.output_kernel, self.output_bias, residual=residual)]
+        x = ops.reshape(x, (-1, self.num_heads * self._head_dim))
+        x = affine(x, self.output_kernel, self.output_bias, residual=residual)
+        outputs = [like_rows_of(x, query)]
         if cache is not None:
             outputs.append(cache)
         if return_attention:
@@ -295,16 +296,3 @@ def _with_heads(attention_mask):
         return None
     mask = ops.cast(attention_mask, "bool")
     return mask[:, None] if len(mask.shape) == 3 else mask
-
-
-def _write(cache, update, index):
-    """Puts `update` (B, 2, L, H, d) into `cache` (B, 2, M, H, d) from position `index` on."""
-    update = ops.cast(update, cache.dtype)
-    batch_size, _, length, *rest = ops.shape(update)
-    shape = (batch_size, 2, length)
-    row = ops.reshape(ops.arange(batch_size, dtype="int32"), (-1, 1, 1))
-    part = ops.reshape(ops.arange(2, dtype="int32"), (1, -1, 1))
-    position = ops.reshape(ops.cast(index, "int32"), (-1, 1, 1)) + ops.arange(length, dtype="int32")
-    indices = [ops.reshape(ops.broadcast_to(i, shape), (-1,)) for i in (row, part, position)]
-    update = ops.reshape(update, (-1, *rest))
-    return ops.scatter_update(cache, ops.stack(indices, axis=-1), update)

@@ -43,7 +43,7 @@ class TransformerBlock(keras.layers.Layer):
         encoded: (B, Le, De) float. The encoder's output, with `cross_attention`.
         encoded_mask: bool, broadcasting to (B, H, L, Le).
         cache: (B, 2, M, H, d) float. Of self-attention, see `MultiHeadAttention`.
-        cache_index: int, scalar or (B,) int tensor. Where in the cache x begins.
+        cache_index: int, scalar or (B,) int tensor, or `CachePlace`. Where in the cache x begins.
         cross_cache: (B, 2, Le, H, d) float. `block.cross_attention.key_value_cache(encoded)`,
             computed once for many steps, instead of `encoded`.
         training: bool.

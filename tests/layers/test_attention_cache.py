@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from polysemy.layers import MultiHeadAttention, TransformerBlock, causal_attention_mask
+from polysemy.layers import CachePlace, MultiHeadAttention, TransformerBlock, causal_attention_mask
 
 ROWS, LENGTH, SIZE, DIM = 3, 6, 8, 6  # SIZE: of the cache, longer than what is written
 
@@ -81,6 +81,21 @@ def test_index_as_a_tensor_in_a_loop(randomize, x):
 
     expected = block(x, attention_mask=causal_attention_mask(LENGTH, LENGTH))
     np.testing.assert_allclose(decode(x), expected, atol=2e-5)
+
+
+@pytest.mark.parametrize("index", [2, np.array([0, 4, 1], "int32")])
+def test_a_place_for_many_layers(randomize, x, index):
+    """One place is what each layer would work out from the index."""
+    layers = [make_block(randomize) for _ in range(2)]
+    place = CachePlace(index, ROWS, 3, SIZE)
+    for layer in layers:
+        expected = layer(x[:, :3], cache=empty(), cache_index=index)
+        found = layer(x[:, :3], cache=empty(), cache_index=place)
+        np.testing.assert_array_equal(found[0], expected[0])
+        np.testing.assert_array_equal(found[1], expected[1])
+    start = np.broadcast_to(index, ROWS)
+    written = np.any(np.array(found[1]) != 50.0, axis=(1, 3, 4))
+    np.testing.assert_array_equal(written, (np.arange(SIZE) - start[:, None]) // 3 == 0)
 
 
 def test_padding_mask_over_the_cache(randomize, x):

@@ -1,6 +1,7 @@
 import keras
 from keras import ops
 
+from ...layers.cache_place import CachePlace
 from ...layers.layer_norm import LayerNorm
 from ...layers.masks import combine_masks, padding_attention_mask
 from ...layers.position_embedding import PositionEmbedding
@@ -242,9 +243,11 @@ class GPT2(Backbone):
         """
         x = self.token_embedding(token_ids)  # (B, L, D)
         x = x + self.position_embedding(x, start_index=index)
+        batch_size, length = ops.shape(token_ids)
+        place = CachePlace(index, batch_size, length, ops.shape(cache[0])[2])
         kept = []
         for block, part in zip(self.blocks, cache, strict=True):
-            x, part = block(x, cache=part, cache_index=index)
+            x, part = block(x, cache=part, cache_index=place)
             kept.append(part)
         if lengths is None:
             x = x[:, -1]
