@@ -27,7 +27,7 @@ def adamw(**options: Any) -> TrainerConfig:
 
 def own(**overrides: Any) -> dict[str, dict[str, Any]]:
     """The variants that start from our own pre-training: "own" from its default, others by name."""
-    runs = {"own": "default", "own_short": "short", "own_rate_40": "rate_40"}
+    runs = {"own": "default"} | {f"own_{run}": run for run in ("short", "rate_40", "rate_40_long")}
     return {
         name: {"task.encoder": _PRETRAINED.format(run), **overrides} for name, run in runs.items()
     }
