@@ -1,6 +1,7 @@
 import keras
 
 from .affine import affine, as_rows, check_activation, clone_initializer, like_rows_of
+from .gelu import gelu
 
 
 @keras.saving.register_keras_serializable(package="polysemy")
@@ -79,7 +80,11 @@ class FeedForward(keras.layers.Layer):
         self.output_bias = self.add_weight(name="output_bias", shape=(dim,), initializer="zeros")
 
     def call(self, inputs, residual=None, training=None):
-        x = affine(as_rows(inputs), self.kernel, self.bias, self.activation)  # (N, F)
+        x = as_rows(inputs)
+        if training and self.activation.startswith("gelu"):
+            x = gelu(affine(x, self.kernel, self.bias), self.activation == "gelu_tanh")
+        else:
+            x = affine(x, self.kernel, self.bias, self.activation)  # (N, F)
         x = self.dropout_layer(x, training=training)
         x = affine(x, self.output_kernel, self.output_bias, residual=residual)
         return like_rows_of(x, inputs)

@@ -61,11 +61,18 @@ def forward() -> dict[str, Any]:
             (x,),
             {"attention_mask": MASK[:, None], "return_attention": True},
         ),
-        "feed_forward": (layers.FeedForward(8, "gelu"), (x,), {"residual": y}),
+        "feed_forward": (
+            layers.FeedForward(8, "gelu"),
+            (x,),
+            {"residual": y, "training": True},
+        ),
         "block": (
             layers.TransformerBlock(2, 8, "gelu_tanh", norm="pre"),
             (x,),
-            {"cache": np.zeros((4, 2, 7, 2, 3), "float32"), "cache_index": np.array([0, 2, 1, 0])},
+            {
+                "cache": np.zeros((4, 2, 7, 2, 3), "float32"),
+                "cache_index": layers.CachePlace(np.array([0, 2, 1, 0]), 4, 5, 7),
+            },
         ),
         "decoder_block": (
             layers.TransformerBlock(2, 8, "relu", cross_attention=True),
@@ -97,10 +104,12 @@ def forward() -> dict[str, Any]:
     for name, (layer, args, kwargs) in runs.items():
         layer(*symbols(args), **symbols(kwargs))  # builds it, without computing
         layer.set_weights([rng.normal(size=w.shape) / 2 for w in layer.get_weights()])
-        recurrent = isinstance(layer, layers.ProjectedLSTM | layers.BidirectionalLM)
-        outputs, gradients = compute(layer, recurrent, *args, **kwargs)
+        # Those whose gradient is written out.
+        written_out = layers.ProjectedLSTM | layers.BidirectionalLM | layers.FeedForward
+        with_gradients = isinstance(layer, written_out)
+        outputs, gradients = compute(layer, with_gradients, *args, **kwargs)
         collect(results, name, outputs)
-        if recurrent:
+        if with_gradients:
             collect(results, f"{name}_gradient", gradients)
     collect(results, "crf_loss", layers.CRFLoss()(ids * 0, outputs["log_potentials"]))
     # How rows are found differs between backends; that they come back does not.
