@@ -10,7 +10,15 @@ import numpy as np
 from ..errors import invalid_argument
 
 MAX_DEPTH = 100
-_DECODER = json.JSONDecoder()
+_MOST_DIGITS = 4000  # Python reads no integer of more than 4300
+
+
+def _integer(text: str) -> int | float:
+    """A whole number; one that no tensor can hold as the infinity that it is to them."""
+    return int(text) if len(text) <= _MOST_DIGITS else float(text)
+
+
+_DECODER = json.JSONDecoder(parse_int=_integer)
 _ENCODER = json.JSONEncoder(ensure_ascii=False)
 _ALL_BUT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _STEPS = np.zeros(256, np.int64)
@@ -46,7 +54,7 @@ def parse(body: bytes, max_depth: int = MAX_DEPTH) -> dict[str, Any]:
     except json.JSONDecodeError as error:
         offset = len(text[: error.pos].encode())
         raise invalid_argument(f"JSON Parse error: {error.msg} at offset: {offset}") from error
-    except (RecursionError, ValueError) as error:  # a number of thousands of digits
+    except RecursionError as error:
         raise invalid_argument(f"JSON Parse error: {error} at offset: {start}") from error
     if not isinstance(document, dict):
         raise invalid_argument(f"JSON Value: {preview(document)} Is not object")

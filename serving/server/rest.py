@@ -4,24 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import logging
 import socket
 import threading
 
 from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
 
 from .access_log import AccessLog
+from .http_server import HttpServer
 from .manager import ModelManager
 from .metrics import ServerMetrics
 from .options import ServerOptions
 from .rest_handler import RestHandler
-
-LOGGER = logging.getLogger(__name__)
-# Bytes that are no HTTP are answered with 400; anyone could fill the log with them.
-LOGGER.addFilter(
-    lambda record: not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
-)
 
 
 class RestServer:
@@ -76,14 +69,7 @@ class RestServer:
         self._loop.close()
 
     async def _serve(self) -> None:
-        server = web.Server(
-            self._handler,
-            handler_cancellation=True,  # of requests whose client has gone away
-            auto_decompress=False,  # the handler does, within its limits
-            access_log=None,
-            logger=LOGGER,
-        )
-        runner = web.ServerRunner(server, shutdown_timeout=self._grace)
+        runner = web.ServerRunner(HttpServer(self._handler), shutdown_timeout=self._grace)
         await runner.setup()
         await web.SockSite(runner, self._socket, backlog=1024).start()
         self._ready.set()

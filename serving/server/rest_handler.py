@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import re
 import time
 from typing import Any
 
@@ -49,6 +50,7 @@ _CORS = {
     "Access-Control-Allow-Methods": "POST, GET",
     "Access-Control-Allow-Headers": "Content-Type",
 }
+_ORIGIN = re.compile(r"^https?://[^/?]*", re.I)  # as proxies send targets
 _NOT_FOUND = "<!DOCTYPE html>\n<title>404 Not Found</title>\n<h1>Not Found</h1>\n"
 
 
@@ -89,7 +91,7 @@ class RestHandler:
         self._queue.shutdown(wait=False)
 
     async def __call__(self, request: web.BaseRequest) -> web.Response:
-        target = request.raw_path
+        target = _ORIGIN.sub("", request.raw_path)
         if self._metrics is not None and target.split("?")[0] == self._metrics_path:
             if request.method == "GET":
                 loop = asyncio.get_running_loop()

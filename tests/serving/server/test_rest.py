@@ -2,10 +2,13 @@
 
 import base64
 import gzip
+import math
 import re
 
 import numpy as np
 import pytest
+
+from polysemy.serving.server.json_document import parse
 
 PLAIN, TOY = "/v1/models/plain:predict", "/v1/models/toy:predict"
 ROW = {"a": [1.0, 2.0], "b": [10, 0.5]}
@@ -128,6 +131,10 @@ def test_string_mistakes(rest, value, text):
     assert status == 400 and text in answer["error"]
 
 
+def test_numbers_of_thousands_of_digits_are_infinite():
+    assert parse(b'{"x": [-1' + b"0" * 5000 + b"]}") == {"x": [-math.inf]}
+
+
 @pytest.mark.parametrize("value", [1.0, 2**31, -(2**31) - 1, True, "1", None])
 def test_integers_are_whole_and_in_range(rest, value):
     body = {"signature_name": "count", "inputs": [[value]]}
@@ -141,6 +148,7 @@ def test_integers_are_whole_and_in_range(rest, value):
     [
         ("GET", "/v1/models", 400, "Missing model name in request."),
         ("GET", "/v1/models/", 400, "Malformed request: GET /v1/models/"),
+        ("GET", "http://proxied:80/v1/models/x", 404, "Could not find any versions of model x"),
         ("GET", "/v1/models/x", 404, "Could not find any versions of model x"),
         ("GET", "/v1/models/toy/versions/1", 404, "Could not find version 1 of model toy"),
         ("GET", "/v1/models/x/metadata", 404, "Servable not found for request: Latest(x)"),

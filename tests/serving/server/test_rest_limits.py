@@ -193,7 +193,9 @@ def test_clients_that_leave_half_way_leave_nothing_behind(start, model, tmp_path
         b"GET\r\n\r\n",
         b"POST /v1/models/m:predict HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
         b"POST /v1/models/m:predict HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
-        b"GET /v1/models/" + b"m" * 10_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /v1/models/" + b"m" * 100_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /v1/models/m HTTP/1.1\r\nHost: x\r\nA: " + b"a" * 100_000 + b"\r\n\r\n",
+        b"F=O /v1/models/m HTTP/1.1\r\nHost: x\r\n\r\n",
     ],
 )
 def test_bytes_that_are_no_http_are_400(start, model, content, capfd):
@@ -202,8 +204,18 @@ def test_bytes_that_are_no_http_are_400(start, model, content, capfd):
     answer = raw(port, content)
     assert answer.startswith((b"HTTP/1.1 400", b"HTTP/1.0 400")), answer[:200]
     assert b"Traceback" not in answer and b'File "' not in answer
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert b"Server: polysemy" in head and b"Content-Type: application/json" in head
+    error = json.loads(body)["error"]
+    assert error.startswith("Malformed request") and "bytearray" not in error
     assert ask(port)[0] == 200
     assert "Traceback" not in capfd.readouterr().err
+
+
+def test_lines_may_be_long(start, model):
+    model.go.set()
+    request = b"GET /v1/models/m HTTP/1.0\r\nHost: x\r\nA: " + b"a" * 20_000 + b"\r\n\r\n"
+    assert b" 200 OK" in raw(start(), request).partition(b"\r\n")[0]
 
 
 def test_what_goes_wrong_inside_is_500_without_a_word_of_it(start, model, caplog):
