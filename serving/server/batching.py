@@ -9,6 +9,10 @@ from typing import Any
 
 import tensorflow as tf
 
+_POSITIVE = ("max_batch_size", "max_enqueued_batches", "num_batch_threads")
+_NUMBERS = (*_POSITIVE, "batch_timeout_micros")
+_LARGEST = 2**31 - 1
+
 
 @dataclass(frozen=True)
 class Batching:
@@ -34,12 +38,16 @@ class Batching:
     max_execution_batch_size: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("max_batch_size", "max_enqueued_batches", "num_batch_threads"):
+        for name in _POSITIVE:
             if getattr(self, name) < 1:
                 raise _refused(f"`{name}` must be positive", f"{name}={getattr(self, name)}")
         if self.batch_timeout_micros < 0:
             value = self.batch_timeout_micros
             raise _refused("`batch_timeout_micros` must be at least 0", str(value))
+        for name in (*_NUMBERS, "max_execution_batch_size"):
+            value = getattr(self, name)
+            if value is not None and value > _LARGEST:  # TensorFlow's op has 32 bits for each
+                raise _refused(f"`{name}` must be at most {_LARGEST}", f"{name}={value}")
         if not 1 <= self.largest <= self.max_batch_size:
             raise _refused(
                 "`max_execution_batch_size` must be between 1 and max_batch_size",

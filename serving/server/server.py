@@ -7,6 +7,7 @@ import threading
 from typing import Any
 
 from .access_log import AccessLog
+from .batching import Batching
 from .config_protos import BatchingParameters, MonitoringConfig, read_text_proto
 from .grpc_server import GrpcServer
 from .manager import ModelManager
@@ -165,7 +166,9 @@ def _batching(options: ServerOptions) -> Any:
         )
     if not options.enable_batching:
         return None
-    return read_text_proto(path, BatchingParameters()) if path else BatchingParameters()
+    parameters = read_text_proto(path, BatchingParameters()) if path else BatchingParameters()
+    Batching.from_proto(parameters)  # what is wrong is said now, not once for each version
+    return parameters
 
 
 def _metrics_path(options: ServerOptions) -> str | None:

@@ -199,6 +199,9 @@ def test_no_rows_and_no_inputs_run_alone(load):
         (sized(8, 8, 4), "`allowed_batch_sizes` must be positive and increase"),
         (sized(0), "`max_batch_size` must be positive. Received: max_batch_size=0"),
         ("batch_timeout_micros { value: -1 }", "`batch_timeout_micros` must be at least 0"),
+        (sized(2**31), "`max_batch_size` must be at most 2147483647. Received: .*=2147483648"),
+        ("batch_timeout_micros { value: 2147483648 }", "`batch_timeout_micros` must be at most"),
+        ("max_enqueued_batches { value: 2147483648 }", "`max_enqueued_batches` must be at most"),
         (
             sized(8) + "enable_large_batch_splitting { value: true } "
             "max_execution_batch_size { value: 9 }",

@@ -98,6 +98,16 @@ def test_syntax(word, flag, value):
         (["--enable_batching=maybe"], "`--enable_batching` must be true or false"),
         (["--per_process_gpu_memory_fraction=x"], "must be a number"),
         (["--model_name"], "`--model_name` must have a value"),
+        (["--port=99999"], "`--port` must be from 0 to 65535. Received: --port=99999"),
+        (["--port=-1"], "`--port` must be from 0 to 65535"),
+        (["--rest_api_port=65536"], "`--rest_api_port` must be from -1 to 65535"),
+        (["--grpc_max_threads=0"], "`--grpc_max_threads` must be at least 1"),
+        (["--rest_api_num_threads=0"], "`--rest_api_num_threads` must be at least 1"),
+        (["--rest_api_timeout_in_ms=0"], "`--rest_api_timeout_in_ms` must be at least 1"),
+        (["--num_load_threads=-1"], "`--num_load_threads` must be at least 0"),
+        (["--max_json_depth=0"], "`--max_json_depth` must be at least 1"),
+        (["--shutdown_grace_seconds=-0.5"], "`--shutdown_grace_seconds` must be at least 0"),
+        (["--shutdown_grace_seconds=nan"], "`--shutdown_grace_seconds` must be at least 0"),
     ],
 )
 def test_wrong_values(words, message):
