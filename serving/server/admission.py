@@ -56,12 +56,21 @@ class RequestQueue(ThreadPoolExecutor):
             self._count -= 1
 
 
-def refusal() -> grpc.RpcMethodHandler:
-    """The handler of calls that come when the queue is full: UNAVAILABLE, from a thread of its
+class Refusals:
+    """The handlers of calls that come when the queue is full: UNAVAILABLE, from a thread of their
     own, so that the answer does not wait for those that are being answered."""
 
-    def refuse(message: bytes, context: grpc.ServicerContext) -> None:
-        context.abort(grpc.StatusCode.UNAVAILABLE, QUEUE_IS_FULL)
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1, "refusal")
 
-    refuse.experimental_thread_pool = ThreadPoolExecutor(1, "refusal")
-    return grpc.unary_unary_rpc_method_handler(refuse)
+    def handler(
+        self, request: Any, record: Callable[[Any, grpc.ServicerContext], None]
+    ) -> grpc.RpcMethodHandler:
+        """Refuses messages of a class; `record` takes note of each."""
+
+        def refuse(message: Any, context: grpc.ServicerContext) -> None:
+            record(message, context)
+            context.abort(grpc.StatusCode.UNAVAILABLE, QUEUE_IS_FULL)
+
+        refuse.experimental_thread_pool = self._thread
+        return grpc.unary_unary_rpc_method_handler(refuse, request_deserializer=request.FromString)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +10,7 @@ import grpc
 
 from ..errors import ServingError
 
+LOGGER = logging.getLogger(__name__)
 MAX_ERROR_BYTES = 1024
 
 
@@ -28,6 +30,10 @@ def unary(
             return answer(message, context)
         except ServingError as error:
             context.abort(error.code, shortened(error.message))
+        except Exception:
+            # What went wrong inside is the log's matter, not the client's.
+            LOGGER.exception("A call failed")
+            context.abort(grpc.StatusCode.INTERNAL, "Internal error")
 
     return grpc.unary_unary_rpc_method_handler(
         call,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from typing import Any
 
@@ -21,13 +22,19 @@ from ..protos import (
     RegressionRequest,
     RegressionResponse,
 )
-from .admission import RequestQueue, refusal
+from .admission import Refusals, RequestQueue
 from .cancellation import Cancellation
 from .grpc_calls import unary
 from .manager import ModelManager
 from .options import ServerOptions
 
 SERVICE = "tensorflow.serving.PredictionService"
+_CALLS = (  # of inference: the method here, and the messages
+    ("Predict", "predict", PredictRequest, PredictResponse),
+    ("Classify", "classify", ClassificationRequest, ClassificationResponse),
+    ("Regress", "regress", RegressionRequest, RegressionResponse),
+    ("MultiInference", "multi_inference", MultiInferenceRequest, MultiInferenceResponse),
+)
 
 
 class PredictionService(grpc.GenericRpcHandler):
@@ -56,21 +63,12 @@ class PredictionService(grpc.GenericRpcHandler):
         self._queue = RequestQueue(
             options.grpc_max_threads, options.max_queued_requests, "inference"
         )
-        self._refusal = refusal()
-        self._handlers = {
-            f"/{SERVICE}/Predict": self._inference(
-                "Predict", "predict", PredictRequest, PredictResponse
-            ),
-            f"/{SERVICE}/Classify": self._inference(
-                "Classify", "classify", ClassificationRequest, ClassificationResponse
-            ),
-            f"/{SERVICE}/Regress": self._inference(
-                "Regress", "regress", RegressionRequest, RegressionResponse
-            ),
-            f"/{SERVICE}/MultiInference": self._inference(
-                "MultiInference", "multi_inference", MultiInferenceRequest, MultiInferenceResponse
-            ),
-        }
+        refusals = Refusals()
+        self._handlers, self._refusals = {}, {}
+        for api, method, request, response in _CALLS:
+            path = f"/{SERVICE}/{api}"
+            self._handlers[path] = self._inference(api, method, request, response)
+            self._refusals[path] = refusals.handler(request, functools.partial(self._refused, api))
         metadata = unary(self._metadata, GetModelMetadataRequest, GetModelMetadataResponse)
         self._metadata_handler = (f"/{SERVICE}/GetModelMetadata", metadata)
 
@@ -80,7 +78,7 @@ class PredictionService(grpc.GenericRpcHandler):
         if handler is None:
             name, metadata = self._metadata_handler
             return metadata if handler_call_details.method == name else None
-        return self._refusal if self._queue.full else handler
+        return self._refusals[handler_call_details.method] if self._queue.full else handler
 
     def _inference(
         self, api: str, method: str, request: Any, response: Any
@@ -94,7 +92,7 @@ class PredictionService(grpc.GenericRpcHandler):
 
     def _answer(self, api: str, method: str, message: Any, context: grpc.ServicerContext) -> Any:
         start = time.perf_counter()
-        status, answer = "OK", None
+        status, answer = grpc.StatusCode.INTERNAL.name, None
         spec = _model_spec(message)
         try:
             if spec is None:
@@ -107,6 +105,7 @@ class PredictionService(grpc.GenericRpcHandler):
                 raise ServingError(grpc.StatusCode.CANCELLED, "The request was cancelled.")
             with self._manager.acquire(spec) as servable:
                 answer = getattr(servable, method)(message, cancellation)
+            status = grpc.StatusCode.OK.name
             return answer
         except ServingError as error:
             status = error.code.name
@@ -115,6 +114,10 @@ class PredictionService(grpc.GenericRpcHandler):
             if self._metrics is not None or self._access_log is not None:
                 seconds = time.perf_counter() - start
                 self._record(api, spec, message, answer, status, seconds, context)
+
+    def _refused(self, api: str, message: Any, context: grpc.ServicerContext) -> None:
+        status = grpc.StatusCode.UNAVAILABLE.name
+        self._record(api, _model_spec(message), message, None, status, 0.0, context)
 
     def _record(
         self,

@@ -43,6 +43,8 @@ _DTYPES = {  # by the number in a message
 }
 _ENUMS = {numpy_dtype: number for number, (_, numpy_dtype, _) in _DTYPES.items()}
 _STRING = tf.string.as_datatype_enum
+# The sizes of an array, but for those that are 0, must not multiply to more: also if it is empty.
+_MOST_ELEMENTS = 2**58
 # Handles into this process, which a client must not make up.
 _REFUSED = {tf.resource, tf.variant}
 
@@ -66,6 +68,8 @@ def from_proto(proto: Any, max_bytes: int = MAX_BYTES) -> tf.Tensor:
     if shape.unknown_rank or (sizes and min(sizes) < 0):
         raise ValueError(f"`proto` must have a full shape. Received: {sizes}")
     count = math.prod(sizes)
+    if math.prod(filter(None, sizes)) > _MOST_ELEMENTS:
+        raise ValueError(f"`proto` must have a shape that arrays can have. Received: {sizes}")
     number = proto.dtype
     if number == _STRING:
         if count * STRING_BYTES > max_bytes:

@@ -1,5 +1,6 @@
 """How many requests may wait, and what the others are told; who goes on being answered."""
 
+import json
 import threading
 import time
 
@@ -17,7 +18,12 @@ STATUS = "/tensorflow.serving.ModelService/GetModelStatus"
 
 
 @pytest.fixture(scope="module")
-def small(models):
+def log(tmp_path_factory):
+    return tmp_path_factory.mktemp("log") / "access.jsonl"
+
+
+@pytest.fixture(scope="module")
+def small(models, log):
     """A server of one thread, where one request may wait."""
     options = ServerOptions(
         model_base_path=str(models / "failing"),
@@ -27,6 +33,7 @@ def small(models):
         rest_api_port=-1,
         grpc_max_threads=1,
         max_queued_requests=1,
+        access_log=str(log),
     )
     with Server(options=options) as server, grpc.insecure_channel(server.address) as channel:
         yield channel
@@ -37,7 +44,7 @@ def code(call):
     return None if error is None else error.code().name
 
 
-def test_requests_past_the_bound_are_refused(small, asking):
+def test_requests_past_the_bound_are_refused(small, asking, log):
     """Requests queue with a bound and are refused past it: UNAVAILABLE, at once."""
     predict = small.unary_unary(PREDICT)
     warm = asking["predict_request"]("failing", "work", steps=np.array([1], "int32"))
@@ -52,6 +59,9 @@ def test_requests_past_the_bound_are_refused(small, asking):
     done = [call for call in calls if call.done()]
     assert [code(call) for call in done] == ["UNAVAILABLE"]
     assert "queue of requests is full" in done[0].exception().details()
+    while not (lines := [json.loads(line) for line in log.read_text().splitlines()][1:]):
+        time.sleep(0.01)
+    assert [(line["model"], line["status"]) for line in lines] == [("failing", "UNAVAILABLE")]
     # Who asks for the status does not wait for those who are being answered.
     status = GetModelStatusRequest()
     status.model_spec.name = "failing"

@@ -17,6 +17,8 @@ from polysemy.serving.protos import (
     SignatureDefMap,
     TensorProto,
 )
+from polysemy.serving.server.grpc_service import PredictionService
+from polysemy.serving.server.servable import Servable
 
 METHODS = {
     "PredictionService/Predict": (PredictRequest, PredictResponse),
@@ -213,6 +215,21 @@ def test_few_values_repeat_the_last_one(call):
 
 def test_bytes_that_are_no_message_are_internal(call):
     assert call(PREDICT, b"\xff\xff garbage")[0] == "INTERNAL"
+
+
+def test_what_goes_wrong_inside_is_internal_without_a_word_of_it(call, monkeypatch, caplog):
+    def fail(*_):
+        raise KeyError("/secret")
+
+    def record(service, api, spec, message, answer, status, *rest):
+        recorded.append(status)
+
+    recorded = []
+    monkeypatch.setattr(Servable, "predict", fail)
+    monkeypatch.setattr(PredictionService, "_record", record)
+    assert call(PREDICT, predict_request(a=A, b=B)) == ("INTERNAL", "Internal error")
+    assert "/secret" in caplog.text
+    assert recorded == ["INTERNAL"]
 
 
 def test_a_method_that_is_not_served_is_unimplemented(channel):

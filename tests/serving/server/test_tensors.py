@@ -76,6 +76,16 @@ def test_unusual_dtypes_survive():
     np.testing.assert_array_equal(from_proto(to_proto(values)).numpy(), values.numpy())
 
 
+@pytest.mark.parametrize("name", ["float32", "object", "int8", "bfloat16"])
+def test_empty_shapes_that_no_array_can_have(name):
+    proto = to_proto(np.zeros((0,), name) if name != "bfloat16" else tf.zeros(0, tf.bfloat16))
+    del proto.tensor_shape.dim[:]
+    for size in (2**62, 0, 2**62):
+        proto.tensor_shape.dim.add().size = size
+    with pytest.raises(ValueError, match="a shape that arrays can have"):
+        from_proto(proto)
+
+
 @pytest.mark.parametrize("limit", [23, 24])
 def test_size_in_memory_has_a_limit(limit):
     proto = to_proto(np.zeros((2, 3), "int32"))
