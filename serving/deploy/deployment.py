@@ -7,6 +7,7 @@ import json
 import math
 import os
 import re
+import shlex
 import string
 import urllib.parse
 import uuid
@@ -92,7 +93,7 @@ def deploy(
         "name": name,
         "image": image,
         "count": "1 model" if len(exports) == 1 else f"{len(exports)} models",
-        "first": urllib.parse.quote(exports[0].name),
+        "first": shlex.quote(exports[0].name) if exports[0].name.isprintable() else "MODEL",
         "layout": "Copy there " + ("the versions." if single else "a folder for each model."),
         "cpus": str(cpus),
         # Two versions while one takes over, each with room to work, and the server.

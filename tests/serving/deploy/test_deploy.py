@@ -162,6 +162,8 @@ def test_one_model_with_a_signature_that_cannot_be_batched(tmp_path):
     deploy(folder, "compose", tmp_path / "out", gpu=True)
     assert not (tmp_path / "out" / "batching.config").exists()
     (project,) = manifests(tmp_path / "out", "compose.yaml")
+    # A line to be typed, so as a shell reads it.
+    assert "localhost:8500 'Scaled $1' \"" in (tmp_path / "out" / "compose.yaml").read_text()
     service = project["services"]["serving"]
     assert project["name"] == "scaled-1"
     assert not [flag for flag in service["command"] if "batching" in flag]
