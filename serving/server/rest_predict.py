@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any
 
 import numpy as np
@@ -43,19 +43,20 @@ def predict(
     with manager.acquire(route.spec) as servable:
         route.version, route.signature = servable.version, signature
         try:
-            inputs = servable.signature_def(signature).inputs
+            definition = servable.signature_def(signature)
         except ServingError as error:
             raise invalid_argument(
                 f'Serving signature name: "{signature}" not found in signature def'
             ) from error
+        inputs = definition.inputs
         if not inputs:
             raise invalid_argument(f"Failed to get input map for signature: {signature}")
         dtypes = {alias: tf.as_dtype(inputs[alias].dtype) for alias in sorted(inputs)}
         rows = _is_row_format(document)
         arrays = (
-            from_rows(document["instances"], dtypes)
+            from_rows(document["instances"], dtypes, definition.defaults)
             if rows
-            else from_columns(document["inputs"], dtypes)
+            else from_columns(document["inputs"], dtypes, definition.defaults)
         )
         for alias, array in arrays.items():
             _check_size(alias, array, max_tensor_bytes)
@@ -105,30 +106,40 @@ def _is_row_format(document: Mapping[str, Any]) -> bool:
     return found == {"instances"}
 
 
-def from_columns(value: Any, dtypes: Mapping[str, tf.DType]) -> dict[str, np.ndarray]:
+def from_columns(
+    value: Any, dtypes: Mapping[str, tf.DType], defaults: Container[str] = ()
+) -> dict[str, np.ndarray]:
     """Reads `inputs`: one tensor, or an object with every input; other names are ignored.
+
+    Inputs named in `defaults` may be left out, which TensorFlow Serving lets gRPC alone do.
 
     Example:
     >>> from_columns({"a": [1], "b": [[2.0]]}, {"a": tf.int32, "b": tf.float32})["a"]
     array([1], dtype=int32)
     """
     if not isinstance(value, dict) or is_base64(value):
-        if len(dtypes) > 1:
+        needed = _needed(dtypes, defaults)
+        if len(needed) > 1:
             raise invalid_argument(
                 f"JSON Value: {preview(value)} 'inputs' is a plain value/list, but expecting an "
                 "object with key/value pairs as multiple input tensors are required"
             )
-        value = {next(iter(dtypes)): value}
+        value = {needed[0]: value}
     arrays = {}
     for alias, dtype in dtypes.items():
-        if alias not in value:
+        if alias in value:
+            arrays[alias] = to_array(value[alias], dtype)
+        elif alias not in defaults:
             raise invalid_argument(f"Missing named input: {alias} in 'inputs' object.")
-        arrays[alias] = to_array(value[alias], dtype)
     return arrays
 
 
-def from_rows(instances: Any, dtypes: Mapping[str, tf.DType]) -> dict[str, np.ndarray]:
+def from_rows(
+    instances: Any, dtypes: Mapping[str, tf.DType], defaults: Container[str] = ()
+) -> dict[str, np.ndarray]:
     """Reads `instances`: a list with one value, or one object of named values, a row.
+
+    Inputs named in `defaults` may be left out, by all rows alike.
 
     Example:
     >>> from_rows([{"a": 1}, {"a": 2}], {"a": tf.float32})
@@ -141,7 +152,8 @@ def from_rows(instances: Any, dtypes: Mapping[str, tf.DType]) -> dict[str, np.nd
     if not instances:
         raise invalid_argument("JSON Value: [] No values in 'instances' array")
     objects = _is_object(instances[0])
-    if not objects and len(dtypes) > 1:
+    needed = _needed(dtypes, defaults)
+    if not objects and len(needed) > 1:
         raise invalid_argument(
             f"JSON Value: {preview(instances)} 'instances' is a plain list, but expecting list "
             "of objects as multiple input tensors are required"
@@ -151,19 +163,23 @@ def from_rows(instances: Any, dtypes: Mapping[str, tf.DType]) -> dict[str, np.nd
             expected, got = ("object", "list") if objects else ("value/list", "object")
             raise invalid_argument(f"Expecting {expected} but got {got} at item {i} of input list")
     if not objects:
-        alias, dtype = next(iter(dtypes.items()))
-        return {alias: _stacked(instances, dtype)}
+        return {needed[0]: _stacked(instances, dtypes[needed[0]])}
+    # Those of the first row are in all: a column has no holes.
+    sent = [alias for alias in dtypes if alias in instances[0] or alias not in defaults]
     for i, row in enumerate(instances):
-        if row.keys() == dtypes.keys():
+        if row.keys() == set(sent):
             continue
         where = f"Failed to process element: {i} of 'instances' list. JSON object: {preview(row)}"
         for alias in row:
             if alias not in dtypes:
                 raise invalid_argument(f"{where} does not have named input: {alias}")
-        raise invalid_argument(f"{where} keys must be equal to: {','.join(dtypes)}")
-    return {
-        alias: _stacked([row[alias] for row in instances], dtype) for alias, dtype in dtypes.items()
-    }
+        raise invalid_argument(f"{where} keys must be equal to: {','.join(sent)}")
+    return {alias: _stacked([row[alias] for row in instances], dtypes[alias]) for alias in sent}
+
+
+def _needed(dtypes: Mapping[str, tf.DType], defaults: Container[str]) -> list[str]:
+    """The inputs that a request must have; all of them where each has a default."""
+    return [alias for alias in dtypes if alias not in defaults] or list(dtypes)
 
 
 def _is_object(row: Any) -> bool:

@@ -143,11 +143,40 @@ def test_malformed_json_comes_before_the_model_and_the_model_before_the_signatur
     assert status == 400 and "not found in signature def" in reply["error"]
 
 
-def test_scalars_are_inputs_and_defaults_of_a_signature_do_not_apply(rest):
-    status, reply = rest("POST", "/v1/models/power:predict", {"inputs": {"x": [2.0]}})
-    assert (status, reply["error"]) == (400, "Missing named input: m in 'inputs' object.")
+def test_scalars_are_inputs(rest):
     body = {"inputs": {"x": [2.0], "n": 2.0, "m": [1.0]}}
     assert rest("POST", "/v1/models/power:predict", body) == (200, {"outputs": [5.0]})
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"inputs": {"x": [2.0, 1.0]}},
+        {"inputs": [2.0, 1.0]},  # the only input that a request must have
+        {"inputs": {"x": [2.0, 1.0], "n": 3.0}},
+        {"instances": [{"x": 2.0}, {"x": 1.0}]},
+        {"instances": [2.0, 1.0]},
+        {"instances": [{"x": 2.0, "m": 1.0}, {"x": 1.0, "m": 1.0}]},
+    ],
+)
+def test_defaults_stand_in_as_over_grpc_unlike_there(rest, body):
+    status, reply = rest("POST", "/v1/models/power:predict", body)
+    assert status == 200
+    assert reply[{"inputs": "outputs", "instances": "predictions"}[next(iter(body))]] == [9.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        ({"inputs": {"n": 2.0}}, "^Missing named input: x in 'inputs' object.$"),
+        ({"instances": [{"m": 2.0}]}, "keys must be equal to: m,x$"),
+        ({"instances": [{"x": 2.0, "m": 1.0}, {"x": 1.0}]}, "element: 1 .* equal to: m,x$"),
+        ({"instances": [{"x": 2.0, "z": 1.0}]}, "does not have named input: z$"),
+    ],
+)
+def test_without_default_an_input_must_be_there(rest, body, text):
+    status, reply = rest("POST", "/v1/models/power:predict", body)
+    assert status == 400 and re.search(text, reply["error"]), reply["error"]
 
 
 EXTREMES = {
