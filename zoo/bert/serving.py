@@ -58,18 +58,28 @@ def guesses(model, outputs, inputs, top_k):
 
 
 def fill_mask_signature(model):
-    """The signature `fill_mask` of a model whose preprocessor finds "[MASK]"; none without one."""
+    """The signature `fill_mask` of a model whose preprocessor finds "[MASK]"; none without one.
+
+    A server fills in `top_k` where a request leaves it out: the model's own, or 5.
+    """
     if model.preprocessor is None:
         return {}
-
-    def fill_mask(sentences, top_k):
-        inputs = model.preprocessor(sentences)
-        return guesses(model, _call(model, inputs), inputs, tf.maximum(top_k, 1))
-
     inputs = {
         "sentences": tf.TensorSpec([None], tf.string, name="sentences"),
         "top_k": tf.TensorSpec([], tf.int32, name="top_k"),
     }
+
+    # SavedModels take the default value from the argument.
+    @tf.function(input_signature=list(inputs.values()), autograph=False)
+    def fill_mask(sentences, top_k=tf.constant(getattr(model, "top_k", 5))):  # noqa: B008
+        check = tf.debugging.Assert(
+            top_k >= 1, ["`top_k` must be at least 1. Received: top_k =", top_k]
+        )
+        with tf.control_dependencies([check]):
+            top_k = tf.identity(top_k)
+        features = model.preprocessor(sentences)
+        return guesses(model, _call(model, features), features, top_k)
+
     return {"fill_mask": {"inputs": inputs, "function": fill_mask}}
 
 

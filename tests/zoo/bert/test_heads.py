@@ -239,6 +239,10 @@ def test_fill_mask(make_bert, fill_weights):
     assert not found["probabilities"][~masked].any() and set(found["tokens"][~masked].flat) == {b""}
     default = ServedFunctions(model).text(tf.constant(texts))
     np.testing.assert_array_equal(default["tokens"], found["tokens"])
+    fill_mask = model.serving_signatures()["fill_mask"]["function"]
+    np.testing.assert_array_equal(fill_mask(tf.constant(texts))["tokens"], found["tokens"])
+    with pytest.raises(tf.errors.InvalidArgumentError, match="`top_k` must be at least 1.*top_k ="):
+        fill_mask(tf.constant(texts), tf.constant(0))
 
 
 def test_labels_are_served(make_bert, fill_weights):
