@@ -48,6 +48,8 @@ def run(name, steps, overrides, out, seed, variant, results) -> None:
     """Train, evaluate and/or export an experiment.
 
     NAME is one of `polysemy recipes`. The same command after a kill goes on where the run was.
+    Without --variant, those whose preset has not been made in --out yet are skipped, with a line
+    that says how to make it.
     """
     from ..recipes.experiments import get
     from ..recipes.run import run_experiment

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -17,6 +18,7 @@ from .config import Experiment, read_config, to_dict, write_config
 from .overrides import nearest
 from .replacing import replacing
 from .results import append_rows, commit, mean_and_sd
+from .run_presets import missing_presets, resolve, resolve_presets
 from .strategy import build_strategy, describe_hardware, is_chief
 from .tasks.task import Task
 from .trainer import Trainer
@@ -43,11 +45,13 @@ def run_experiment(
     variants: Sequence[str] | None = None,
     results: str | Path | None = None,
 ) -> dict[str, dict[str, tuple[float, float]]]:
-    """Runs an experiment: each variant with each seed in `OUT/<experiment>/<variant>/seed<k>`, then
-    one closing line a variant.
+    """Runs an experiment: each variant with each seed in `OUT/<experiment>/<variant>/seed<k>`.
 
+    As soon as a variant has all its seeds, its closing line is printed and its rows are written.
     What is done already is not done again: the same command after an interruption goes on where it
     was.
+
+    A variant that starts from another run's preset (`run_presets`) needs it in `out`.
 
     Args:
         experiment: Experiment, or the name of one.
@@ -55,7 +59,8 @@ def run_experiment(
         overrides: `key=value` settings, such as "trainer.steps=100".
         out: folder of the runs.
         seeds: seeds instead of the experiment's.
-        variants: names of the variants to run; None: all.
+        variants: names of the variants to run; None: all but those whose preset is not there, of
+            which a line says how to make it.
         results: CSV file to which a row for each score is written; None: none is.
 
     Returns:
@@ -65,6 +70,8 @@ def run_experiment(
     Raises:
         ValueError: an unknown step, variant or setting, or a run folder that holds another
             configuration.
+        FileNotFoundError: the preset of a variant out of `variants`, or of each variant, is
+            missing; names the folder and the command that makes it.
     """
     if isinstance(experiment, str):
         from .experiments import (
@@ -85,54 +92,68 @@ def run_experiment(
         for variant in chosen
         for seed in (experiment.seeds if seeds is None else seeds)
     ]  # all are resolved before the first one runs, so that a slip shows at once
-    summary: dict[str, dict[str, tuple[float, float]]] = {}
-    lines, rows = [], []
-    strategy = build_strategy(runs[0].trainer.strategy)
-    for variant in chosen:
-        done = [
-            _run(run, steps, Path(out) / run.name / variant / f"seed{run.seed}", strategy)
-            for run in runs
-            if run.variant == variant
-        ]
-        scores = {
-            name: mean_and_sd([result["scores"][name] for result in done])
-            for name in done[0].get("scores", {})
-        }
-        if not scores:
-            continue
-        summary[variant] = scores
-        run = next(run for run in runs if run.variant == variant)
-        seed_names = ", ".join(str(other.seed) for other in runs if other.variant == variant)
-        mean, sd = scores[done[0]["headline"]]
-        data = run.data.name or run.data.root
-        lines.append(
-            f"{run.name} {variant}: paper {run.paper or 'none'} | "
-            f"ours {done[0]['headline']} {mean:.4g} ± {sd:.2g} | data {data} | seeds {seed_names}"
+    to_do = [run for run in runs if not all(_steps_done(_folder(run, out))[s] for s in steps)]
+    missing = missing_presets(to_do, steps, out)
+    if missing and (variants is not None or len(missing) == len(chosen)):
+        raise FileNotFoundError(
+            "`variant` must have the preset that it starts from. Received: "
+            + "; ".join(f"variant={name!r}, without {what}" for name, what in missing.items())
         )
-        minutes = mean_and_sd([result["minutes"] for result in done])[0]
-        rows += [
-            {
-                "experiment": run.name,
-                "variant": variant,
-                "metric": name,
-                "mean": f"{mean:.6g}",
-                "sd": f"{sd:.3g}",
-                "seeds": seed_names,
-                "data": data,
-                "paper": run.paper,
-                "commit": commit(),
-                "minutes": f"{minutes:.1f}",
-                "hardware": done[0]["hardware"],
-            }
-            for name, (mean, sd) in scores.items()
-        ]
-    if not is_chief(strategy):
-        return summary
-    for line in lines:
-        print(line, flush=True)
-    if results is not None and rows:
-        append_rows(results, rows)
+    strategy = build_strategy(runs[0].trainer.strategy)
+    chief = is_chief(strategy)
+    for variant, what in missing.items():
+        _speaker(chief)(f"{experiment.name} {variant}: skipped, without {what}")
+    summary: dict[str, dict[str, tuple[float, float]]] = {}
+    for variant in chosen:
+        if variant in missing:
+            continue
+        of_variant = [run for run in runs if run.variant == variant]
+        done = [_run(run, steps, _folder(run, out), strategy) for run in of_variant]
+        if not done[0].get("scores"):
+            continue
+        summary[variant] = {
+            name: mean_and_sd([result["scores"][name] for result in done])
+            for name in done[0]["scores"]
+        }
+        if chief:
+            _report(of_variant, done, summary[variant], results)
     return summary
+
+
+def _report(
+    runs: Sequence[Experiment],
+    done: Sequence[dict[str, Any]],
+    scores: dict[str, tuple[float, float]],
+    results: str | Path | None,
+) -> None:
+    """Prints the closing line of a variant, whose runs these are, and writes its rows."""
+    run, result = runs[0], done[0]
+    seeds = ", ".join(str(other.seed) for other in runs)
+    data = run.data.name or run.data.root
+    mean, sd = scores[result["headline"]]
+    print(
+        f"{run.name} {run.variant}: paper {run.paper or 'none'} | "
+        f"ours {result['headline']} {mean:.4g} ± {sd:.2g} | data {data} | seeds {seeds}",
+        flush=True,
+    )
+    if results is None:
+        return
+    minutes = mean_and_sd([result["minutes"] for result in done])[0]
+    common = {
+        "experiment": run.name,
+        "variant": run.variant,
+        "seeds": seeds,
+        "data": data,
+        "paper": run.paper,
+        "commit": commit(),
+        "minutes": f"{minutes:.1f}",
+        "hardware": result["hardware"],
+    }
+    rows = [
+        {**common, "metric": name, "mean": f"{mean:.6g}", "sd": f"{sd:.3g}"}
+        for name, (mean, sd) in scores.items()
+    ]
+    append_rows(results, rows)
 
 
 def build_trainer(
@@ -142,7 +163,8 @@ def build_trainer(
 
     Args:
         run: Experiment resolved by `experiment.run(variant, seed)`.
-        directory: folder of the run.
+        directory: folder of the run, `OUT/<experiment>/<variant>/seed<k>`; other runs' presets are
+            looked for in this OUT.
         strategy: a `tf.distribute` strategy, or None for one device.
     """
     # Names of variables start anew, so that a resumed run has the same. The dtype policy is
@@ -151,6 +173,7 @@ def build_trainer(
     keras.backend.clear_session()
     keras.config.set_dtype_policy(policy)
     keras.utils.set_random_seed(run.seed)
+    run = resolve_presets(run, _runs_folder(os.path.abspath(directory)))
     task: Task = run.task.create(run)
     task.setup(Path(run.data.root))
     return Trainer(task, directory, strategy)
@@ -166,13 +189,11 @@ def _run(
     `result.json` holds.
     """
     chief = is_chief(strategy)
-    say = partial(print, flush=True) if chief else _say_nothing
+    say = _speaker(chief)
     say(f"{run.name} {run.variant} seed {run.seed}: {', '.join(steps)} in {directory}")
     _claim(run, directory, chief)
     path = directory / "result.json"
-    result: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    exported = "export" in result and Path(result["export"]).exists()
-    is_done = {"train": "steps" in result, "evaluate": "scores" in result, "export": exported}
+    result, is_done = _read_result(directory), _steps_done(directory)
     if all(is_done[step] for step in steps):
         say(f"already done: nothing to {' or '.join(steps)} in {directory}")
         return result
@@ -200,12 +221,35 @@ def _run(
                 }
                 result["headline"] = f"{splits[-1]}_{trainer.task.monitor[0]}"
                 result["details"] = trainer.task.details(trainer.model)
-            elif step == "export" and not exported and chief:
+            elif step == "export" and not is_done["export"] and chief:
                 result["export"] = _export(trainer, directory / "export")
             if chief:
                 with replacing(path) as file:
                     file.write(json.dumps(result, indent=2) + "\n")
     return result
+
+
+def _folder(run: Experiment, out: str | Path) -> Path:
+    """The folder of a resolved run."""
+    return Path(out) / run.name / run.variant / f"seed{run.seed}"
+
+
+def _runs_folder(directory: str | Path) -> Path:
+    """The folder of the runs, from that of one of them."""
+    return Path(directory).parent.parent.parent
+
+
+def _read_result(directory: Path) -> dict[str, Any]:
+    """What `result.json` holds, nothing where there is none."""
+    path = directory / "result.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def _steps_done(directory: Path) -> dict[str, bool]:
+    """Which of the steps a run has behind it."""
+    result = _read_result(directory)
+    exported = "export" in result and Path(result["export"]).exists()
+    return {"train": "steps" in result, "evaluate": "scores" in result, "export": exported}
 
 
 def export_run(directory: str | Path, to: str | Path) -> str:
@@ -250,6 +294,11 @@ def _precision(run: Experiment) -> Iterator[None]:
         keras.config.set_dtype_policy(policy)
 
 
+def _speaker(chief: bool) -> Callable[[str], None]:
+    """What prints a line, of the chief; the other workers say nothing."""
+    return partial(print, flush=True) if chief else _say_nothing
+
+
 def _say_nothing(text: str) -> None:
     """What a worker that is not the chief prints."""
 
@@ -258,8 +307,9 @@ def _claim(run: Experiment, directory: Path, chief: bool) -> None:
     """Writes `config.json` into the run's folder; refuses a folder of another configuration."""
     path = directory / "config.json"
     if path.exists():
-        old = _flatten(json.loads(path.read_text(encoding="utf-8")))
-        new = _flatten(json.loads(json.dumps(to_dict(run))))
+        out = _runs_folder(directory)
+        old = _flatten(json.loads(path.read_text(encoding="utf-8")), out)
+        new = _flatten(json.loads(json.dumps(to_dict(run))), out)
         differing = [
             f"  {key}: {old.get(key)!r} there, {new.get(key)!r} now"
             for key in sorted(old.keys() | new.keys())
@@ -277,11 +327,11 @@ def _claim(run: Experiment, directory: Path, chief: bool) -> None:
         write_config(run, path)
 
 
-def _flatten(tree: Any, prefix: str = "") -> dict[str, Any]:
-    """Returns the leaves of a JSON tree by dotted names."""
+def _flatten(tree: Any, out: Path, prefix: str = "") -> dict[str, Any]:
+    """Returns the leaves of a JSON tree by dotted names, other runs' presets where they lie."""
     if not isinstance(tree, dict):
-        return {prefix[:-1]: tree}
+        return {prefix[:-1]: resolve(tree, out) if isinstance(tree, str) else tree}
     leaves: dict[str, Any] = {}
     for key, value in tree.items():
-        leaves |= _flatten(value, f"{prefix}{key}.")
+        leaves |= _flatten(value, out, f"{prefix}{key}.")
     return leaves

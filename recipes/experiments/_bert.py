@@ -3,8 +3,7 @@
 from typing import Any
 
 from ..config import TrainerConfig
-
-_PRETRAINED = "runs/bert_pretrain_wikitext2/{}/seed1/preset"
+from ..run_presets import preset_of
 
 
 def adamw(**options: Any) -> TrainerConfig:
@@ -29,7 +28,8 @@ def own(**overrides: Any) -> dict[str, dict[str, Any]]:
     """The variants that start from our own pre-training: "own" from its default, others by name."""
     runs = {"own": "default"} | {f"own_{run}": run for run in ("short", "rate_40", "rate_40_long")}
     return {
-        name: {"task.encoder": _PRETRAINED.format(run), **overrides} for name, run in runs.items()
+        name: {"task.encoder": preset_of("bert_pretrain_wikitext2", run), **overrides}
+        for name, run in runs.items()
     }
 
 

@@ -2,11 +2,13 @@
 
     polysemy run bert_ablations_sst2 train evaluate --set data.root=DATA
 
-`bert_ablations` must have been run and exported in the same folder of runs. Each model is read by
-the mean of its last layer, whatever it was trained with: only next sentences train a pooler.
+Runs what `bert_ablations` has trained and exported in the same folder of runs (`--out`), and skips
+the rest. Each model is read by the mean of its last layer, whatever it was trained with: only next
+sentences train a pooler.
 """
 
 from ..config import DataConfig, Experiment
+from ..run_presets import preset_of
 from ..tasks.classification import Classification
 from ._bert import adamw
 from .bert_ablations import experiment as ablations
@@ -20,12 +22,11 @@ experiment = Experiment(
     seeds=(1,),
     variants={
         "untrained": {
-            "task.encoder": "runs/bert_ablations/default/seed1/preset",
+            "task.encoder": preset_of("bert_ablations"),
             "task.pretrained": False,
         },
         **{
-            name: {"task.encoder": f"runs/bert_ablations/{name}/seed1/preset"}
-            for name in ablations.variants
+            name: {"task.encoder": preset_of("bert_ablations", name)} for name in ablations.variants
         },
     },
     paper="92.7 accuracy, no NSP 92.6, left to right 92.1, recalled (Base, dev)",

@@ -9,13 +9,14 @@ of the published one, of which most would never be seen. The paper trained 40 pa
 3,300,000,000 words with batches of 256 x 512; its perplexities are of masked words of that text.
 
 "short" is a fifth of the steps. "phase_2" goes on from "default" with rows of 512, as the paper
-does for the last tenth of its steps. "rate_40" hides 40 % as
-[Wettig et al., 2023](https://arxiv.org/abs/2202.08005) advise, without next sentences and
-dropout: more targets a step, for short trainings; "rate_40_long" is three times as long. The
+does for the last tenth of its steps: export "default" before, or in the same command. "rate_40"
+hides 40 % as [Wettig et al., 2023](https://arxiv.org/abs/2202.08005) advise, without next sentences
+and dropout: more targets a step, for short trainings; "rate_40_long" is three times as long. The
 others are ablations, each of which `bert_ablations` runs smaller and side by side.
 """
 
 from ..config import DataConfig, Experiment
+from ..run_presets import preset_of
 from ..tasks.masked_lm import MaskedLanguageModeling
 from ._bert import adamw
 
@@ -42,7 +43,7 @@ experiment = Experiment(
             "trainer.warmup_steps": 60,
         },
         "phase_2": {
-            "task.preset": "runs/bert_pretrain_wikitext2/default/seed1/preset",
+            "task.preset": preset_of("bert_pretrain_wikitext2"),
             "task.sequence_length": 512,
             "task.batch_size": 8,
             "trainer.steps": 300,

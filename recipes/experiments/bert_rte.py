@@ -4,10 +4,11 @@
 
 Starts from all-MiniLM-L6-v2, a BERT of 6 layers x 384 (preset `minilm_l6_en`): fine-tuned, with
 rates that fall from layer to layer, and feature-based, the last four layers side by side under a
-linear classifier; from the same model without its training; and from our own pre-training, whose
-run `bert_pretrain_wikitext2` must be there ("own"; "own_short" and the like from its other
-variants). Training: RTE-2 test and RTE-3 dev (1,600 pairs), dev: RTE-2 dev (400), test: RTE-3 test
-(800). GLUE's RTE also has RTE-1 and RTE-5 (2,490 pairs of training).
+linear classifier; from the same model without its training; and from our own pre-training ("own";
+"own_short" and the like from its other variants), which is skipped where `bert_pretrain_wikitext2`
+has not been exported to the same `--out`. Training: RTE-2 test and RTE-3 dev (1,600 pairs), dev:
+RTE-2 dev (400), test: RTE-3 test (800). GLUE's RTE also has RTE-1 and RTE-5 (2,490 pairs of
+training).
 """
 
 from ..config import DataConfig, Experiment

@@ -4,11 +4,11 @@
 
 Starts from all-MiniLM-L6-v2, a BERT of 6 layers x 384 (preset `minilm_l6_en`): fine-tuned, with
 rates that fall from layer to layer, and feature-based, the last four layers side by side under a
-linear classifier; from the same model without its training; and from our own pre-training, whose
-run `bert_pretrain_wikitext2` must be there ("own"; "own_short" and the like from its other
-variants). There is no training part here: of the published dev part nine tenths (8,859 pairs, by
-premise) train, one tenth is dev; test is the published one (9,824). The paper's models saw 550,152
-pairs.
+linear classifier; from the same model without its training; and from our own pre-training ("own";
+"own_short" and the like from its other variants), which is skipped where `bert_pretrain_wikitext2`
+has not been exported to the same `--out`. There is no training part here: of the published dev part
+nine tenths (8,859 pairs, by premise) train, one tenth is dev; test is the published one (9,824).
+The paper's models saw 550,152 pairs.
 """
 
 from ..config import DataConfig, Experiment

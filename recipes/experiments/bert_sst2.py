@@ -4,10 +4,10 @@
 
 Starts from all-MiniLM-L6-v2, a BERT of 6 layers x 384 (preset `minilm_l6_en`): fine-tuned, with
 rates that fall from layer to layer, and feature-based, the last four layers side by side under a
-linear classifier; from the same model without its training; and from our own pre-training, whose
-run `bert_pretrain_wikitext2` must be there ("own"; "own_short" and the like from its other
-variants). 6,920 sentences of training, without the phrases that GLUE's 67,349 examples have, so the
-paper's figure is of another training set.
+linear classifier; from the same model without its training; and from our own pre-training ("own";
+"own_short" and the like from its other variants), which is skipped where `bert_pretrain_wikitext2`
+has not been exported to the same `--out`. 6,920 sentences of training, without the phrases that
+GLUE's 67,349 examples have, so the paper's figure is of another training set.
 """
 
 from ..config import DataConfig, Experiment
