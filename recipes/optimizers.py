@@ -42,8 +42,8 @@ def build_optimizer(config: TrainerConfig, total_updates: int | None = None):
         total_updates: int or None. Updates of the whole training, for a schedule that ends.
 
     Raises:
-        ValueError: an unknown name (the nearest is named) or an option that the optimizer does not
-            have.
+        ValueError: an unknown name (the nearest is named), an option that the optimizer does not
+            have, or a warm-up that is longer than the training.
 
     Example:
     >>> from polysemy.recipes.config import TrainerConfig
@@ -64,9 +64,10 @@ def build_optimizer(config: TrainerConfig, total_updates: int | None = None):
     cls = _summed_before_clipping(_in_one_pass(OPTIMIZERS[config.optimizer]))
     if config.layer_decay is not None:
         cls = _decayed_by_layer(cls, config.layer_decay)
+    learning_rate = build_schedule(config, total_updates)  # its errors are not of the options
     try:
         optimizer = cls(
-            learning_rate=build_schedule(config, total_updates),
+            learning_rate=learning_rate,
             global_clipnorm=config.gradient_clip_norm,
             gradient_accumulation_steps=accumulation,
             **arguments,

@@ -108,6 +108,13 @@ def build_schedule(config: TrainerConfig, total_updates: int | None):
     if config.schedule == "inverse_sqrt":
         return InverseSquareRoot(config.learning_rate, config.warmup_steps)
     if config.schedule == "linear":
+        if total_updates is not None and total_updates <= config.warmup_steps:
+            raise ValueError(
+                "`trainer.warmup_steps` must be fewer than the updates of the training, which "
+                "`trainer.steps` and `trainer.epochs` set. Received: "
+                f"warmup_steps={config.warmup_steps}, steps={config.steps}, "
+                f"epochs={config.epochs}, which is {total_updates} updates."
+            )
         return WarmupLinearDecay(config.learning_rate, config.warmup_steps, total_updates)
     if config.warmup_steps:
         return WarmupLinearDecay(config.learning_rate, config.warmup_steps)

@@ -176,6 +176,20 @@ def test_schedules():
         WarmupLinearDecay(1.0, 5, 5)
 
 
+def test_a_warm_up_that_is_longer_than_the_training():
+    """The options of the optimizer are not to blame."""
+    options = {"optimizer": "adamw", "optimizer_options": {"epsilon": 1e-6}, "schedule": "linear"}
+    for length, given in (
+        ({"steps": 4}, "steps=4, epochs=None"),
+        ({"epochs": 2}, "steps=None, epochs=2"),
+    ):
+        config = TrainerConfig(**length, warmup_steps=60, **options)
+        with pytest.raises(ValueError, match="`trainer.warmup_steps` must be fewer") as caught:
+            build_optimizer(config, 4)
+        assert f"Received: warmup_steps=60, {given}, which is 4 updates." in str(caught.value)
+        assert "optimizer_options" not in str(caught.value)
+
+
 def test_a_checkpoint_of_another_model(toy_task, tmp_path):
     build_trainer(toy_task.toy.run("default", 1, ["trainer.steps=10"]), tmp_path).train()
     backup = tmp_path / "checkpoint" / "state.npz"
