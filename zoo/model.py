@@ -1,4 +1,6 @@
+import difflib
 import functools
+import inspect
 
 import keras
 
@@ -11,12 +13,17 @@ class ZooModel(keras.Model):
     A subclass builds a functional graph in `__init__`, dict of named inputs in, dict of named
     outputs out; the names are also those of the exported signatures. Its `get_config` returns every
     constructor argument.
+
+    Raises:
+        ValueError: an argument that the class does not have; the nearest name is given.
     """
 
-    def __init__(self, *, inputs, outputs, dtype=None, trainable=True, **kwargs):
+    def __init__(self, *, inputs, outputs, dtype=None, trainable=True, name=None, **kwargs):
+        # Keras would ignore them.
+        _check_no_more(type(self), kwargs)
         # A functional model computes in its layers' dtypes: the policy is kept for `get_config`.
         self._layers_dtype = None if dtype is None else keras.dtype_policies.get(dtype)
-        super().__init__(inputs=inputs, outputs=outputs, **kwargs)
+        super().__init__(inputs=inputs, outputs=outputs, name=name)
         # Keras's constructor sets this before the model has layers: False would not reach them, and
         # True, out of a saved config, would thaw what the model has frozen.
         self.trainable = trainable
@@ -68,6 +75,30 @@ class ZooModel(keras.Model):
                 they are.
 
         Raises:
-            ValueError: the name is unknown, or the preset holds no model of this class.
+            ValueError: the name is unknown, the preset holds no model of this class, or the class
+                has no such argument.
         """
         return presets.load_preset(preset, cls, overrides)
+
+
+def _check_no_more(cls, arguments):
+    """Refuses what is left of a constructor's arguments, for the first with the nearest name."""
+    if not arguments:
+        return
+    of_classes = (
+        inspect.signature(base.__init__).parameters.values()
+        for base in cls.__mro__
+        if issubclass(base, ZooModel) and "__init__" in vars(base)
+    )
+    known = {
+        parameter.name
+        for parameters in of_classes
+        for parameter in parameters
+        if parameter.kind is not parameter.VAR_KEYWORD
+    } - {"self", "inputs", "outputs"}
+    name, value = next(iter(arguments.items()))
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    hint = f". Nearest name: {near[0]}" if near else f". Its arguments: {', '.join(sorted(known))}"
+    raise ValueError(
+        f"`{name}` must be an argument of {cls.__name__}. Received: {name}={value!r}{hint}"
+    )

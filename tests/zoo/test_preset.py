@@ -23,6 +23,7 @@ SMALL = {
     "hidden_dim": 8,
     "projection_dim": 4,
 }
+TINY = {"num_layers": 1, "num_heads": 2, "hidden_dim": 8}
 VOCABULARY = ["<S>", "</S>", "<UNK>", "a", "cat"]
 
 
@@ -99,6 +100,54 @@ def test_overrides(model, folder):
         zoo.Elmo.from_preset(folder, projection_dim=6)
     with pytest.raises(ValueError, match=r"missing tensor 'scalar_mix_1/gamma'"):
         zoo.Elmo.from_preset(folder, num_mixes=2)
+
+
+@pytest.mark.parametrize(
+    "make, message",
+    [
+        (
+            lambda: zoo.Bert(vocabulary_size=9, **TINY, drop_out=0.5),
+            "`drop_out` must be an argument of Bert. Received: drop_out=0.5. Nearest name: dropout",
+        ),
+        (
+            lambda: zoo.GPT2(vocabulary_size=9, **TINY, foo=3),
+            "`foo` must be an argument of GPT2. Received: foo=3. Its arguments: activation, att",
+        ),
+        (
+            lambda: zoo.GPT2CausalLM(zoo.GPT2(vocabulary_size=9, **TINY), trainabel=False),
+            "`trainabel` must be an argument of GPT2CausalLM. .* Nearest name: trainable",
+        ),
+        (lambda: zoo.Elmo(**SMALL, stateful_=True), "an argument of Elmo. .* name: stateful$"),
+        (
+            lambda: zoo.Tagger(None, ["O"], num_layer=1, hidden_dim=4),
+            "an argument of Tagger. .* name: num_layers",
+        ),
+    ],
+)
+def test_arguments_that_are_not_there(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+def test_overrides_that_are_not_there(folder):
+    with pytest.raises(ValueError, match="`droput` must be an argument of Elmo.* name: dropout"):
+        zoo.Elmo.from_preset(folder, droput=0.1)
+    with pytest.raises(ValueError, match="`foo` must be an argument of Elmo. Received: foo=3"):
+        zoo.ElmoLM.from_preset(folder, backbone={"foo": 3})
+
+
+def test_what_keras_passes_is_an_argument(tmp_path):
+    """Name, dtype and what is trained, through a config and a file."""
+    bert = zoo.Bert(vocabulary_size=9, **TINY, name="mine", dtype="mixed_bfloat16", trainable=False)
+    bert.save(tmp_path / "bert.keras")
+    bert.save_to_preset(tmp_path / "preset")
+    copies = (
+        keras.models.load_model(tmp_path / "bert.keras"),
+        zoo.Bert.from_preset(tmp_path / "preset"),
+    )
+    for copy in copies:
+        assert copy.get_config() == bert.get_config()
+        assert (copy.name, copy.trainable_weights) == ("mine", [])
 
 
 def test_half_precision_on_disk(model, folder, tmp_path):
