@@ -49,7 +49,8 @@ def affine(x, kernel, bias=None, activation=None, residual=None):
     if activation is not None:
         y = ACTIVATIONS[activation](y)
     if residual is not None:
-        y = ops.add(y, as_rows(residual))
+        # Not `ops.add`, to which a residual of no rows, or of one, looks like a bias.
+        y = y + as_rows(residual)
     return like_rows_of(y, x)
 
 

@@ -57,6 +57,28 @@ def test_product_bias_and_activation_are_one_operation():
     assert not [op for op in bias.outputs[0].consumers() if op.type in ("Reshape", "Cast")]
 
 
+def test_product_bias_and_residual_follow_each_other():
+    layer = FeedForward(8, "gelu_tanh")
+    layer.build((None, None, 6))
+    spec = tf.TensorSpec((None, None, 6), tf.float32)
+    traced = tf.function(
+        lambda x, residual: layer(x, residual=residual), autograph=False
+    ).get_concrete_function(spec, spec)
+    (_, product) = (op for op in traced.graph.get_operations() if op.type == "MatMul")
+    (bias,) = product.outputs[0].consumers()
+    (total,) = bias.outputs[0].consumers()
+    assert (bias.type, total.type) == ("BiasAdd", "AddV2")
+
+
+@pytest.mark.parametrize("shape", [(0, 6), (0, 5, 6), (1, 6), (1, 1, 6), (2, 0, 6)])
+def test_few_rows(shape):
+    layer = FeedForward(8)
+    x = inputs(*shape)
+    found = layer(x, residual=x)
+    assert found.shape == shape
+    np.testing.assert_allclose(found, layer(x) + x, atol=1e-6)
+
+
 def test_dropout_is_of_the_inner_activations():
     layer = FeedForward(4_000, "relu", dropout=0.5, seed=1)
     layer.build((None, 1))

@@ -184,6 +184,17 @@ def test_too_long_a_sequence(make_bert):
         make_bert()(inputs)
 
 
+@pytest.mark.parametrize("rows", [0, 1])
+def test_few_rows(rows, make_bert, arrays):
+    """A batch of none or of one looks like a bias to Keras's addition."""
+    bert = make_bert()
+    inputs = arrays(bert.preprocessor(TEXTS))
+    expected = arrays(bert(inputs))
+    few = bert({name: x[:rows] for name, x in inputs.items()})
+    for name, array in arrays(few).items():
+        np.testing.assert_allclose(array, expected[name][:rows], atol=1e-5)
+
+
 def test_unknown_size():
     with pytest.raises(ValueError, match="`size` must be one of .*'tiny'.* size='huge'"):
         Bert.from_size("huge")
