@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from .preprocessor import one_of_each, texts
 from .span_decoding import NONE, best_spans, windows
 
 
@@ -13,10 +14,11 @@ def answer(model, questions, contexts, num_answers):
     if num_answers < 1:
         raise ValueError(f"`num_answers` must be at least 1. Received: num_answers={num_answers}")
     preprocessor = model.preprocessor
-    # Bytes that are no UTF-8 become one character each, so that characters can be counted.
-    contexts = tf.strings.unicode_transcode(
-        tf.convert_to_tensor(contexts, tf.string), "UTF-8", "UTF-8"
+    questions, contexts = one_of_each(
+        questions=texts("questions", questions), contexts=texts("contexts", contexts)
     )
+    # Bytes that are no UTF-8 become one character each, so that characters can be counted.
+    contexts = tf.strings.unicode_transcode(contexts, "UTF-8", "UTF-8")
     question = preprocessor.tokenize_ids(questions).merge_dims(1, 2)
     pieces = preprocessor.tokenize_with_offsets(contexts)
     context, starts, ends = (x.merge_dims(1, 2) for x in pieces)
@@ -37,8 +39,8 @@ def answer(model, questions, contexts, num_answers):
     starts, ends = (tf.pad(x.to_tensor(0), [[0, 0], [0, 1]]) for x in (starts, ends))
     first = tf.where(real, tf.gather(starts, spans.first, batch_dims=1), 0)
     stop = tf.where(real, tf.gather(ends, spans.last, batch_dims=1), 0)
-    texts = tf.broadcast_to(contexts[:, None], tf.shape(first))
-    answers = tf.strings.substr(texts, first, stop - first, unit="UTF8_CHAR")
+    whole = tf.broadcast_to(contexts[:, None], tf.shape(first))
+    answers = tf.strings.substr(whole, first, stop - first, unit="UTF8_CHAR")
     scores, best = spans.scores, answers[:, 0]
     if model.null_answers:
         rivals = tf.concat([scores, spans.null_scores[:, None]], axis=1)

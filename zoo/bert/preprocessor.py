@@ -72,13 +72,13 @@ class BertPreprocessor(Preprocessor):
 
         What TF Hub's text API calls `tokenize`; `pack` goes on from here.
         """
-        return self.word_piece(_texts("sentences", sentences))
+        return self.word_piece(texts("sentences", sentences))
 
     def tokenize_with_offsets(self, sentences):
         """As `tokenize_ids`, and where in the text each piece begins and ends: `Pieces`, whose
         offsets count characters (code points).
         """
-        return self.word_piece.with_offsets(_texts("sentences", sentences))
+        return self.word_piece.with_offsets(texts("sentences", sentences))
 
     @tf.autograph.experimental.do_not_convert
     def pack(self, segments, sequence_length=None):
@@ -96,6 +96,11 @@ class BertPreprocessor(Preprocessor):
             raise ValueError(f"`segments` must be one or two. Received: {len(segments)} segment(s)")
         special = self.special_tokens()
         segments, length = self.fit(segments, sequence_length)
+        used = packing.lengths(segments)
+        if length is None:
+            # A batch of no texts is as wide as one of empty texts: models read position 0.
+            empty = tf.constant([1 + len(segments)], tf.int64)
+            length = tf.cast(tf.reduce_max(tf.concat([used, empty], 0)), tf.int32)
         ids = packing.join(
             segments,
             special["start_of_sequence_id"],
@@ -103,7 +108,6 @@ class BertPreprocessor(Preprocessor):
             special["padding_id"],
             length,
         )
-        used = packing.lengths(segments)
         return {
             "token_ids": ids,
             "segment_ids": packing.segment_ids(segments, length),
@@ -119,11 +123,17 @@ class BertPreprocessor(Preprocessor):
 
     @tf.autograph.experimental.do_not_convert
     def __call__(self, sentences, pairs=None):
-        """Encodes texts, or pairs of texts, one of each: string (B,) or list of str -> dict."""
-        segments = [self.tokenize_ids(sentences)]
-        if pairs is not None:
-            segments.append(self.word_piece(_texts("pairs", pairs)))
-        return self.pack(segments)
+        """Encodes texts, or pairs of texts, one of each: string (B,) or list of str -> dict.
+
+        Raises:
+            ValueError: they are no batches, or not one of each; in a graph that knows the numbers
+                only when it runs, `tf.errors.InvalidArgumentError`.
+        """
+        sentences = texts("sentences", sentences)
+        if pairs is None:
+            return self.pack([self.word_piece(sentences)])
+        sentences, pairs = one_of_each(sentences=sentences, pairs=texts("pairs", pairs))
+        return self.pack([self.word_piece(sentences), self.word_piece(pairs)])
 
     @tf.autograph.experimental.do_not_convert
     def tokens(self, tokens):
@@ -175,8 +185,37 @@ class BertPreprocessor(Preprocessor):
         }
 
 
-def _texts(name, value):
-    """A batch of texts as a string (B,) tensor."""
+def one_of_each(**batches):
+    """Two batches of texts, by their arguments' names, if they are equally many.
+
+    Args:
+        **batches: string (B,), two of them.
+
+    Returns:
+        The two tensors; in a graph they wait for the check.
+
+    Raises:
+        ValueError: the numbers differ. `tf.errors.InvalidArgumentError` when a graph runs that did
+            not know them before.
+    """
+    (first, second), (one, two) = batches, batches.values()
+    rule = f"`{first}` and `{second}` must be equally many, one of each."
+    if None not in (one.shape[0], two.shape[0]):
+        if one.shape[0] != two.shape[0]:
+            raise ValueError(f"{rule} Received: {one.shape[0]} {first}, {two.shape[0]} {second}")
+        return one, two
+    numbers = tf.size(one), tf.size(two)
+    message = [f"{rule} Received: {first}, {second}", *numbers]
+    with tf.control_dependencies([tf.debugging.Assert(tf.equal(*numbers), message)]):
+        return tf.identity(one), tf.identity(two)
+
+
+def texts(name, value):
+    """A batch of texts as a string (B,) tensor.
+
+    Raises:
+        ValueError: `value` is one text, or of another rank.
+    """
     if isinstance(value, (str, bytes)):
         raise ValueError(
             f"`{name}` must be a batch, a list or a tensor of rank 1. Received: {name}={value!r}"

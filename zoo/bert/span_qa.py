@@ -131,6 +131,10 @@ class BertSpanQA(BertTask):
             `scores` (B, K) float32, the sum of both logits; `probabilities` (B, K) float32, softmax
             of the scores, with `null_answers` against the null score; `null_scores` (B,) float32;
             and `answer` (B,) string, the best one, or "" if with `null_answers` there is none.
+
+        Raises:
+            ValueError: `questions` or `contexts` is no batch, they are not equally many, or
+                `num_answers` is below 1.
         """
         from .answering import answer
 

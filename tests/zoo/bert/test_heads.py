@@ -186,6 +186,21 @@ def test_bert_in_the_tagger(make_bert):
         assert (before == after).all() == (training == "frozen")
 
 
+def test_no_rows(case):
+    """Nothing in, nothing out: ids, text and each served signature."""
+    model, inputs, _ = case
+    for name, value in model({k: v[:0] for k, v in inputs.items()}).items():
+        assert value.shape == (0, *model(inputs)[name].shape[1:])
+    none = tf.zeros([0], tf.string)
+    assert {x.shape[0] for x in model(model.preprocessor(none)).values()} == {0}
+    assert {x.shape[0] for x in ServedFunctions(model).text(none).values()} == {0}
+    for signature in getattr(model, "serving_signatures", dict)().values():
+        texts = {name: none for name, x in signature["inputs"].items() if x.dtype == tf.string}
+        rest = {name: tf.constant(3) for name in signature["inputs"] if name not in texts}
+        found = signature["function"](**texts, **rest)
+        assert found and {x.shape[0] for x in found.values()} == {0}
+
+
 @pytest.mark.parametrize(
     "make, message",
     [

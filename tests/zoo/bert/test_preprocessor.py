@@ -146,5 +146,27 @@ def test_wrong_input(make):
         preprocessor.tokens(tf.constant(["the"]))
     with pytest.raises(ValueError, match="`segments` must be one or two. Received: 3"):
         preprocessor.pack([preprocessor.tokenize_ids(["the"])] * 3)
-    with pytest.raises((ValueError, tf.errors.InvalidArgumentError)):
-        preprocessor(["the", "cat"], ["one"])
+
+
+def test_texts_and_pairs_are_equally_many(make):
+    preprocessor = make()
+    rule = "`sentences` and `pairs` must be equally many, one of each. Received: "
+    for pairs in (["one"], ["one", "two", "three"], []):
+        with pytest.raises(ValueError, match=f"{rule}2 sentences, {len(pairs)} pairs"):
+            preprocessor(["the", "cat"], pairs)
+    free = tf.TensorSpec([None], tf.string)
+    function = tf.function(preprocessor, input_signature=[free, free], autograph=False)
+    texts = tf.constant(["the", "cat"])
+    assert function(texts, texts)["token_ids"].shape == (2, 5)
+    with pytest.raises(tf.errors.InvalidArgumentError, match=f"{rule}sentences, pairs.*2.*1"):
+        function(texts, texts[:1])
+
+
+def test_no_texts(make):
+    """As wide as the special pieces: what reads [CLS] finds a position there."""
+    for preprocessor, wide, widest in ((make(), 2, 3), (make(sequence_length=7), 7, 7)):
+        none = tf.zeros([0], tf.string)
+        for texts in ([], none):
+            assert {x.shape for x in preprocessor(texts).values()} == {(0, wide)}
+            assert {x.shape for x in preprocessor(texts, texts).values()} == {(0, widest)}
+        assert preprocessor.tokens([])["token_ids"].shape == (0, wide)

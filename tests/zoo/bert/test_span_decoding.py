@@ -138,3 +138,18 @@ def test_errors(model, make_bert):
     blind = zoo.BertSpanQA(make_bert(vocabulary=None, vocabulary_size=9))
     with pytest.raises(ValueError, match="`backbone` must have a vocabulary"):
         blind.answer(["who"], ["the cat"])
+
+
+def test_questions_and_contexts_are_one_of_each(model):
+    none = model.answer([], [], num_answers=3)
+    assert none["answers"].shape == (0, 3) and {x.shape[0] for x in none.values()} == {0}
+    rule = "`questions` and `contexts` must be equally many, one of each. Received: "
+    with pytest.raises(ValueError, match=f"{rule}2 questions, 1 contexts"):
+        model.answer(["who", "who"], ["the cat"])
+    for questions, contexts, name in (("who", "the cat", "questions"), (["who"], "the", "context")):
+        with pytest.raises(ValueError, match=f"`{name}.* must be a batch"):
+            model.answer(questions, contexts)
+    free = tf.TensorSpec([None], tf.string)
+    answer = tf.function(model.answer, input_signature=[free, free], autograph=False)
+    with pytest.raises(tf.errors.InvalidArgumentError, match=f"{rule}questions, contexts.*2.*1"):
+        answer(tf.constant(["who", "who"]), tf.constant(["the cat"]))
