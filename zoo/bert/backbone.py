@@ -219,8 +219,11 @@ class Bert(Backbone):
     def save_as_huggingface(self, directory):
         """Writes a folder that `transformers.BertModel.from_pretrained` reads.
 
+        A pooling of "mean" has no weights and is not written: theirs is then to be left alone.
+
         Raises:
             FileExistsError: the folder is there and not empty.
+            ValueError: `transformers` has no such encoder: with `causal`, or an activation of ours.
         """
         from .huggingface import save
 

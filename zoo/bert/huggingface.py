@@ -4,6 +4,7 @@ import keras
 import numpy as np
 
 from ..huggingface import check_new, write_json, write_model
+from .backbone import Bert
 from .weights import encoder_parts, hugging_face
 
 _ACTIVATIONS = {"gelu": "gelu", "gelu_tanh": "gelu_new", "relu": "relu"}
@@ -21,9 +22,11 @@ def save(model, directory, architecture="BertModel", head_parts=(), **config):
 
     Raises:
         FileExistsError: the folder is there and not empty.
+        ValueError: `transformers` has no such model.
     """
-    directory = check_new(directory)
     bert = getattr(model, "backbone", model)
+    _check(bert, pooled=getattr(model, "uses", None) == "pooled_output")
+    directory = check_new(directory)
     parts = [*encoder_parts(bert, "" if bert is model else "bert/"), *head_parts]
     by_path = {variable.path: variable for variable in model.weights}
     tensors = {}
@@ -44,6 +47,33 @@ def save(model, directory, architecture="BertModel", head_parts=(), **config):
             "model_max_length": bert.max_length,
         }
         write_json(directory / "tokenizer_config.json", options)
+
+
+def _check(bert, pooled):
+    """Refuses what `transformers` would take for a different model.
+
+    Args:
+        bert: the encoder. pooled: bool. Whether a head reads its `pooled_output`.
+    """
+    if not isinstance(bert, Bert):
+        raise ValueError(
+            f"`backbone` must be a Bert for Hugging Face. Received: a {type(bert).__name__}"
+        )
+    if pooled and bert.pooling != "cls":
+        raise ValueError(
+            '`pooling` must be "cls" for Hugging Face, whose classifier has no other. Received: '
+            f"pooling={bert.pooling!r}"
+        )
+    if bert.causal:
+        raise ValueError(
+            "`causal` must be False for Hugging Face, whose encoder sees the whole text. Received: "
+            f"causal={bert.causal}"
+        )
+    if bert.activation not in _ACTIVATIONS:
+        raise ValueError(
+            f"`activation` must be one of {sorted(_ACTIVATIONS)} for Hugging Face. Received: "
+            f"activation={bert.activation!r}"
+        )
 
 
 def _config(bert):

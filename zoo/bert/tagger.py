@@ -135,6 +135,19 @@ class BertTagger(BertTask):
             )
         return super().from_checkpoint(path, allow_pickle, backbone, **arguments)
 
+    def save_as_huggingface(self, directory):
+        """Writes a folder that `transformers.BertForTokenClassification` loads.
+
+        Raises:
+            FileExistsError, ValueError: see `BertTask.save_as_huggingface`; also with a CRF.
+        """
+        if self.crf is not None:
+            raise ValueError(
+                '`head` must be "softmax" for Hugging Face, which has no CRF. Received: '
+                f"head={self.head!r}"
+            )
+        super().save_as_huggingface(directory)
+
     def huggingface_config(self):
         return label_config(self.tags)
 

@@ -70,6 +70,8 @@ class BertTask(TaskModel):
 
         Raises:
             FileExistsError: the folder is there and not empty.
+            ValueError: `transformers` has no such model: the backbone is no `Bert`, or has
+                `causal`, another activation, or for a classifier another pooling than "cls".
         """
         from .huggingface import save
 

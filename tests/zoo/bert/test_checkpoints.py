@@ -179,6 +179,39 @@ def test_heads_round_trip(make_bert, fill_weights, tmp_path):
         )
 
 
+@pytest.mark.parametrize(
+    "make, message",
+    [
+        (
+            lambda make: zoo.BertTextClassifier(make(pooling="mean"), num_classes=2),
+            "`pooling` must be \"cls\" for Hugging Face.*Received: pooling='mean'",
+        ),
+        (lambda make: make(causal=True), "`causal` must be False .* Received: causal=True"),
+        (
+            lambda make: zoo.BertMaskedLM(make(causal=True)),
+            "`causal` must be False .* Received: causal=True",
+        ),
+        (
+            lambda make: make(activation="tanh"),
+            "`activation` must be one of .*'relu'.* Received: activation='tanh'",
+        ),
+        (
+            lambda make: zoo.BertTagger(make(), ["O", "B-X"], head="crf"),
+            "`head` must be \"softmax\" .* Received: head='crf'",
+        ),
+        (
+            lambda make: zoo.BertTextClassifier(zoo.BertFeatures(make()), num_classes=2),
+            "`backbone` must be a Bert .* Received: a BertFeatures",
+        ),
+    ],
+)
+def test_what_hugging_face_has_not_is_not_written(make, message, make_bert, tmp_path):
+    model = make(lambda **arguments: make_bert(**{"num_layers": 4, **arguments}))
+    with pytest.raises(ValueError, match=message):
+        model.save_as_huggingface(tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
 def test_old_names_buffers_and_shards(pretrainer, folder):
     tensors = load_file(folder / "model.safetensors")
     old = {
