@@ -63,21 +63,42 @@ def serve(arguments: tuple[str, ...], engine: str) -> None:
     examples=(
         'polysemy predict localhost:8500 ner "Ada lives in London ."',
         'polysemy predict http://localhost:8501 ner "Ada lives in London ."',
+        'polysemy predict localhost:8500 gpt2 "The river" --signature generate --input top_k=40 '
+        "--input temperature=0.8",
+        'polysemy predict localhost:8500 qa --signature answer --input "questions=Who sleeps?" '
+        '--input "contexts=The cat sleeps."',
+        "polysemy predict localhost:8500 plain --input 'a=[1.5, 2]' --input 'a=[0, 3]'",
     )
 )
 @click.argument("address", metavar="ADDRESS")
 @click.argument("model")
-@click.argument("text", nargs=-1, required=True)
+@click.argument("text", nargs=-1)
 @click.option("--signature", default="serving_default", show_default=True)
-def predict(address: str, model: str, text: tuple[str, ...], signature: str) -> None:
+@click.option(
+    "--input",
+    "inputs",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="An input by name, a row of it each time; a row that is a list in JSON. Repeatable.",
+)
+def predict(
+    address: str, model: str, text: tuple[str, ...], signature: str, inputs: tuple[str, ...]
+) -> None:
     """Ask a running server. MODEL's outputs for each TEXT, by one request, as JSON.
 
-    ADDRESS is HOST:PORT of gRPC or http://HOST:PORT of REST.
+    ADDRESS is HOST:PORT of gRPC or http://HOST:PORT of REST. TEXT is for the one string input of
+    the signature that must be given; --input gives others, as the signature's dtypes ask for.
     """
     from ..serving.client import Client
+    from .request import read_inputs
 
     with Client(address) as client:
-        outputs = client.predict(model, {"sentences": list(text)}, signature=signature)
+        signatures = client.metadata(model)
+        if signature not in signatures:
+            known = sorted(name for name, each in signatures.items() if each["inputs"])
+            raise ValueError(f"`--signature` must be one of {known}. Received: {signature!r}")
+        values = read_inputs(signature, signatures[signature]["inputs"], text, inputs)
+        outputs = client.predict(model, values, signature=signature)
     click.echo(json.dumps({name: plain(value) for name, value in outputs.items()}))
 
 

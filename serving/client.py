@@ -104,7 +104,8 @@ class Client(ClientBase):
     ) -> Signatures:
         """The signatures: {signature: {"inputs": {name: info}, "outputs": {name: info}}}.
 
-        Each `TensorInfo` has a `dtype` ("int32", "string") and a `shape`, (None, 128).
+        Each `TensorInfo` has a `dtype` ("int32", "string"), a `shape`, (None, 128), and `optional`,
+        True of an input that has a default value.
         """
         seconds = self._seconds(timeout)
         return self._call(self._protocol.metadata(Target(model, version, label)), seconds)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 import grpc
@@ -67,7 +67,10 @@ class GrpcProtocol:
             response = GetModelMetadataResponse.FromString(answer)
             signatures = SignatureDefMap.FromString(response.metadata["signature_def"].value)
             return {
-                name: {"inputs": infos_of(each.inputs), "outputs": infos_of(each.outputs)}
+                name: {
+                    "inputs": infos_of(each.inputs, each.defaults),
+                    "outputs": infos_of(each.outputs),
+                }
                 for name, each in signatures.signature_def.items()
             }
 
@@ -143,15 +146,17 @@ class AsyncGrpc(_GrpcTransport):
             await self._channel.close()
 
 
-def infos_of(infos: Mapping[str, Any]) -> dict[str, TensorInfo]:
+def infos_of(infos: Mapping[str, Any], defaults: Container[str] = ()) -> dict[str, TensorInfo]:
     """Tensors of a SignatureDef; operations, which have no dtype, left out."""
-    return {name: _info(info) for name, info in sorted(infos.items()) if info.dtype}
+    return {
+        name: _info(info, name in defaults) for name, info in sorted(infos.items()) if info.dtype
+    }
 
 
-def _info(info: Any) -> TensorInfo:
+def _info(info: Any, optional: bool) -> TensorInfo:
     sizes = tuple(None if dim.size < 0 else dim.size for dim in info.tensor_shape.dim)
     shape = None if info.tensor_shape.unknown_rank else sizes
-    return TensorInfo(dtype_name(info.dtype) or f"dtype {info.dtype}", shape)
+    return TensorInfo(dtype_name(info.dtype) or f"dtype {info.dtype}", shape, optional)
 
 
 def _spec(target: Target) -> Any:

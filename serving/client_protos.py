@@ -34,7 +34,12 @@ _CORE = {
         "17 *uint64 uint64_val",
     ],
     "TensorInfo": ["1 string name", "2 int32 dtype", "3 TensorShapeProto tensor_shape"],
-    "SignatureDef": ["1 map TensorInfo inputs", "2 map TensorInfo outputs", "3 string method_name"],
+    "SignatureDef": [
+        "1 map TensorInfo inputs",
+        "2 map TensorInfo outputs",
+        "3 string method_name",
+        "4 map TensorProto defaults",
+    ],
     "MetaGraphDef.MetaInfoDef": ["4 *string tags", "5 string tensorflow_version"],
     "MetaGraphDef": [
         "1 MetaGraphDef.MetaInfoDef meta_info_def",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import urllib.parse
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 import grpc
@@ -76,7 +76,10 @@ class RestProtocol:
         def decode(answer: bytes) -> Signatures:
             found = _loads(answer)["metadata"]["signature_def"]["signature_def"]
             return {
-                name: {side: _infos(each.get(side, {})) for side in ("inputs", "outputs")}
+                name: {
+                    "inputs": _infos(each.get("inputs", {}), each.get("defaults", {})),
+                    "outputs": _infos(each.get("outputs", {})),
+                }
                 for name, each in found.items()
             }
 
@@ -161,17 +164,19 @@ def _mapped(value: Any, function: Any) -> Any:
     return function(value)
 
 
-def _infos(infos: Mapping[str, Any]) -> dict[str, TensorInfo]:
+def _infos(infos: Mapping[str, Any], defaults: Container[str] = ()) -> dict[str, TensorInfo]:
     return {
-        name: _info(info) for name, info in sorted(infos.items()) if info["dtype"] != "DT_INVALID"
+        name: _info(info, name in defaults)
+        for name, info in sorted(infos.items())
+        if info["dtype"] != "DT_INVALID"
     }
 
 
-def _info(info: Mapping[str, Any]) -> TensorInfo:
+def _info(info: Mapping[str, Any], optional: bool) -> TensorInfo:
     name = str(info["dtype"])
     dtype = _DTYPES.get(name, name.removeprefix("DT_").lower())
     shape = info["tensor_shape"]
     if shape.get("unknown_rank"):
-        return TensorInfo(dtype, None)
+        return TensorInfo(dtype, None, optional)
     sizes = [int(dim["size"]) for dim in shape.get("dim", ())]
-    return TensorInfo(dtype, tuple(None if size < 0 else size for size in sizes))
+    return TensorInfo(dtype, tuple(None if size < 0 else size for size in sizes), optional)

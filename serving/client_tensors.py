@@ -42,14 +42,16 @@ class TensorInfo:
     Args:
         dtype: str. As numpy calls it, or "string".
         shape: tuple of int, None where a size is free; None if even the rank is.
+        optional: bool. An input that the signature has a default value for.
 
     Example:
     >>> TensorInfo("int32", (None, 128))
-    TensorInfo(dtype='int32', shape=(None, 128))
+    TensorInfo(dtype='int32', shape=(None, 128), optional=False)
     """
 
     dtype: str
     shape: tuple[int | None, ...] | None
+    optional: bool = False
 
 
 def dtype_name(number: int) -> str:

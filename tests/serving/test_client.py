@@ -82,6 +82,7 @@ def test_metadata_and_status(ask):
     assert (tokens["sequence_len"].dtype, tokens["sequence_len"].shape) == ("int32", (None,))
     assert (tokens["tokens"].dtype, tokens["tokens"].shape) == ("string", (None, None))
     assert signatures["serving_default"]["outputs"]["default"].dtype == "float32"
+    assert not any(info.optional for info in tokens.values())
     assert ask("status", "toy")[3] == "AVAILABLE"
 
 

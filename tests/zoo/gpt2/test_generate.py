@@ -1,5 +1,7 @@
 """Text in, text out: directly, exported, and over gRPC."""
 
+import json
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -125,6 +127,17 @@ def test_served_over_grpc_with_defaults(model, directory):
             assert words["tokens"].shape == (3, 5)
             with pytest.raises(ServingError, match="`max_length` must be at least 1"):
                 client.predict("gpt2", signature="generate", prompts=PROMPTS, max_length=0)
+
+
+def test_asked_from_the_command_line_over_both_protocols(model, directory, capsys):
+    words = ["gpt2", *PROMPTS, "--signature", "generate", "--input", "max_length=5"]
+    expected = model.generate(PROMPTS, Sampling(max_length=5))
+    with serving_server.Server(directory.parent, port=0, rest_api_port=0) as server:
+        for address in (server.address, f"http://localhost:{server.rest_api_port}"):
+            assert cli.main(["predict", address, *words]) == 0
+            assert json.loads(capsys.readouterr().out)["texts"] == expected
+            assert cli.main(["predict", address, "gpt2", "a", "--signature", "next_word"]) == 0
+            assert len(json.loads(capsys.readouterr().out)["tokens"][0]) == 5
 
 
 def test_the_commands(model, tmp_path, capsys):
