@@ -15,15 +15,15 @@ def read_tensors(folder, allow_pickle):
 
     Raises:
         FileNotFoundError: there are no weights.
-        ValueError: there are only pickled ones and `allow_pickle` is False, or a file is broken.
+        ValueError: there are only pickled ones and `allow_pickle` is False, or a file is broken,
+            the index of several files among them.
     """
     folder = Path(folder)
     for name, read in (("model.safetensors", _read_safe), ("pytorch_model.bin", _read_pickle)):
         index = folder / f"{name}.index.json"
         files = [folder / name]
         if index.is_file():  # a model in several files
-            shards = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
-            files = [folder / shard for shard in sorted(set(shards))]
+            files = [folder / shard for shard in _shards(index)]
         elif not files[0].is_file():
             continue
         if read is _read_pickle and not allow_pickle:
@@ -40,6 +40,16 @@ def read_tensors(folder, allow_pickle):
     raise FileNotFoundError(
         f"The folder must hold model.safetensors or pytorch_model.bin. Received: {str(folder)!r}"
     )
+
+
+def _shards(index):
+    """The names of the files that an index distributes the tensors to, sorted."""
+    names = read_json(index).get("weight_map")
+    if not isinstance(names, dict) or not names or {type(x) for x in names.values()} != {str}:
+        raise ValueError(
+            f"{index.name} must have a `weight_map` from tensors to files. Received: {str(index)!r}"
+        )
+    return sorted(set(names.values()))
 
 
 def _read_safe(path):
@@ -66,20 +76,21 @@ def _array(tensor):
 
 
 def _read_pickle(path):
-    import pickle
-
     try:
         torch: Any = importlib.import_module("torch")  # not a dependency: for these files only
     except ImportError as error:
         raise ImportError(f"PyTorch must be installed to read {path.name}.") from error
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
+        return {name: tensor.to(torch.float32).numpy() for name, tensor in found.items()}
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:  # whatever the bytes make of a reader: UnpicklingError, struct.error
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ValueError(
-            f"{path.name} must hold nothing but tensors. Received: {str(path)!r} "
-            f"({str(error).splitlines()[0]})"
+            f"{path.name} must be a whole file of PyTorch's that holds nothing but tensors. "
+            f"Received: {str(path)!r} ({reason})"
         ) from error
-    return {name: tensor.to(torch.float32).numpy() for name, tensor in found.items()}
 
 
 def check_new(directory):
@@ -106,3 +117,18 @@ def write_model(directory, tensors, config):
 def write_json(path, content):
     """Writes a file as `transformers` does."""
     path.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def read_json(path):
+    """The object in a JSON file.
+
+    Raises:
+        ValueError: it is no JSON in UTF-8, or no object.
+    """
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:  # no JSON, no UTF-8
+        raise ValueError(f"{path.name} must be JSON. Received: {str(path)!r} ({error})") from error
+    if not isinstance(found, dict):
+        raise ValueError(f"{path.name} must be a JSON object. Received: {str(path)!r}")
+    return found

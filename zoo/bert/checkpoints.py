@@ -1,6 +1,5 @@
 """Reads published BERTs: Google's, Hugging Face's and TensorFlow Model Garden's."""
 
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..checkpoints import assign_weights
+from ..huggingface import read_json, read_tensors
 from .vocabulary import read_vocabulary
 from .weights import encoder_parts, table
 
@@ -125,8 +125,6 @@ def _read_hugging_face(folder, allow_pickle):
             f"model_type={kind!r}, position_embedding_type={positions!r}, "
             f"is_decoder={config.get('is_decoder', False)}"
         )
-    from ..huggingface import read_tensors
-
     tensors, origin = read_tensors(folder, allow_pickle)
     names = ("LayerNorm.gamma", "LayerNorm.weight"), ("LayerNorm.beta", "LayerNorm.bias")
     for old, new in names:  # of the first versions
@@ -229,10 +227,4 @@ def _arguments(config, layout, folder):
 def _read_json(path):
     if not path.is_file():
         raise FileNotFoundError(f"The checkpoint must have its {path.name}. Received: {path}")
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:  # no JSON, no UTF-8
-        raise ValueError(f"{path.name} must be JSON. Received: {path} ({error})") from error
-    if not isinstance(found, dict):
-        raise ValueError(f"{path.name} must be a JSON object. Received: {path}")
-    return found
+    return read_json(path)

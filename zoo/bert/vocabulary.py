@@ -1,8 +1,8 @@
 """Reads BERT's vocabularies, and finds out whether they are cased."""
 
-import json
 from pathlib import Path
 
+from ..huggingface import read_json
 from ..text.word_piece import SPECIAL
 
 
@@ -16,17 +16,14 @@ def read_vocabulary(folder):
         (list of str, bool), or (None, None) if there is no vocabulary.
 
     Raises:
-        ValueError: the tokenizer is not one of BERT's.
+        ValueError: the tokenizer is not one of BERT's, or a file is broken.
     """
     folder = Path(folder)
     options = {}
     if (folder / "tokenizer_config.json").is_file():
-        options = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+        options = read_json(folder / "tokenizer_config.json")
     if (folder / "vocab.txt").is_file():
-        # Not by `splitlines`: there are pieces that are line breaks to Unicode.
-        pieces = (folder / "vocab.txt").read_text(encoding="utf-8").split("\n")
-        pieces = pieces[:-1] if pieces[-1] == "" else pieces
-        pieces = [piece.rstrip("\r") for piece in pieces]
+        pieces = _from_lines(folder / "vocab.txt")
     elif (folder / "tokenizer.json").is_file():
         pieces, options = _from_tokenizer(folder / "tokenizer.json", options)
     else:
@@ -47,9 +44,21 @@ def read_vocabulary(folder):
     return pieces, lowercase
 
 
+def _from_lines(path):
+    """Pieces out of a file that has one in each line."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path.name} must be UTF-8. Received: {str(path)!r} ({error})") from error
+    # Not by `splitlines`: there are pieces that are line breaks to Unicode.
+    pieces = text.split("\n")
+    pieces = pieces[:-1] if pieces[-1] == "" else pieces
+    return [piece.rstrip("\r") for piece in pieces]
+
+
 def _from_tokenizer(path, options):
     """Pieces and options out of the `tokenizers` library's file."""
-    content = json.loads(path.read_text(encoding="utf-8"))
+    content = read_json(path)
     model, normalizer = content.get("model") or {}, content.get("normalizer") or {}
     if model.get("type", "WordPiece") != "WordPiece" or "vocab" not in model:
         raise ValueError(

@@ -1,6 +1,7 @@
 """Published checkpoints in all three formats, and what is refused."""
 
 import json
+import pickle
 
 import keras
 import numpy as np
@@ -299,6 +300,26 @@ def test_broken_files(folder):
         Bert.from_checkpoint(folder)
 
 
+@pytest.mark.parametrize(
+    "name, content, message",
+    [
+        ("model.safetensors.index.json", b"{}", "must have a `weight_map` from tensors to files"),
+        ("model.safetensors.index.json", b'{"weight_map": {"a": 1}}', "must have a `weight_map`"),
+        ("model.safetensors.index.json", b"{", "must be JSON"),
+        ("tokenizer_config.json", b"{", "must be JSON"),
+        ("tokenizer_config.json", b"[]", "must be a JSON object"),
+        ("tokenizer.json", b"\xff", "must be JSON"),
+        ("vocab.txt", b"[PAD]\n\xff\n", "must be UTF-8"),
+    ],
+)
+def test_broken_texts_are_named(name, content, message, folder):
+    if name == "tokenizer.json":
+        (folder / "vocab.txt").unlink()
+    (folder / name).write_bytes(content)
+    with pytest.raises(ValueError, match=f"{name} {message}.* Received: '/.*/hf/{name}'"):
+        Bert.from_checkpoint(folder)
+
+
 class Opens:
     """What a pickle can do."""
 
@@ -316,8 +337,12 @@ def test_pickles(pretrainer, folder):
         Bert.from_checkpoint(folder)
     assert_same(pretrainer.backbone, Bert.from_checkpoint(folder, allow_pickle=True))
     torch.save({"bert.x": Opens()}, path)
-    with pytest.raises(ValueError, match="pytorch_model.bin must hold nothing but tensors"):
+    with pytest.raises(ValueError, match="pytorch_model.bin must be .* nothing but tensors"):
         Bert.from_checkpoint(folder, allow_pickle=True)
+    for junk in (b"", b"junk", b"\x80\x02junk", pickle.dumps(["no", "tensors"], 2)):
+        path.write_bytes(junk)
+        with pytest.raises(ValueError, match=r"pytorch_model.bin must be a whole .*hf/pytorch_mod"):
+            Bert.from_checkpoint(folder, allow_pickle=True)
 
 
 def test_vocabularies(folder):
