@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import runpy
 from pathlib import Path
@@ -149,6 +150,20 @@ def plain(value: Any) -> Any:
     return plain(value.tolist()) if hasattr(value, "tolist") else value
 
 
+def _refuse_misspelt(
+    ctx: click.Context, _: click.Parameter, flags: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Refuses flags that are almost options of the command: Beam would pass over them silently."""
+    names = [name for parameter in ctx.command.get_params(ctx) for name in parameter.opts]
+    options = [name for name in names if name.startswith("--")]
+    for flag in flags:
+        name = flag.partition("=")[0]
+        near = difflib.get_close_matches(name, options, n=1, cutoff=0.8)
+        if name.startswith("--") and near:
+            raise click.UsageError(f"No such option: {name}. Did you mean {near[0]}?", ctx)
+    return flags
+
+
 @cli.command(
     examples=(
         "polysemy embed /models/elmo/1 --input 'corpus/*.txt.gz' --output vectors",
@@ -170,16 +185,30 @@ def plain(value: Any) -> Any:
 )
 @click.option("--lines-per-shard", default=1000, show_default=True, help="What a kill may cost.")
 @click.option("--batch-size", default=32, show_default=True)
-@click.argument("flags", nargs=-1, type=click.UNPROCESSED, metavar="[BEAM FLAGS]...")
+@click.argument(
+    "flags",
+    nargs=-1,
+    type=click.UNPROCESSED,
+    metavar="[BEAM FLAGS]...",
+    is_eager=True,  # before an option is missed that was misspelt
+    callback=_refuse_misspelt,
+)
 def embed(
     model, pattern, output, signature, keep, file_format, lines_per_shard, batch_size, flags
 ) -> None:
     """Embed a whole corpus. MODEL_DIR's vectors of each line of text, by Apache Beam.
 
     MODEL_DIR is an export, or one version of it. Beam's own flags may follow, --runner first of
-    all. The same command after a kill goes on where it was.
+    all. The same command after a kill goes on where it was, and after a change of the corpus
+    embeds what changed. It fails at its end if a file is damaged: the rest is embedded.
     """
-    from ..serving.beam import Embedding, embed
+    from ..serving.beam import Embedding, embed, unreadable_files
 
     settings = (signature, keep, file_format, lines_per_shard, batch_size)
-    click.echo(json.dumps(embed(Embedding(model, pattern, output, *settings), flags)))
+    embedding = Embedding(model, pattern, output, *settings)
+    click.echo(json.dumps(embed(embedding, flags)))
+    if paths := unreadable_files(embedding):
+        raise click.ClickException(
+            f"Files that cannot be read to their end: {len(paths)}, first {paths[0]}. "
+            f"{output}/_bad_lines tells where and why."
+        )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,17 +16,26 @@ from apache_beam.options.pipeline_options import PipelineOptions, StandardOption
 
 from ..version_folders import versions
 from .handler import SavedModelHandler
+from .output_folder import OutputFolder
 from .reading import ReadShards
-from .shard import names_of
-from .writing import BAD_LINES, WriteShards, extension_of
+from .writing import BAD_LINES, WRITERS, WriteShards, extension_of
 
-CONFIG = "embedding.json"
-COUNTERS = ("shards", "shards_done_before", "lines", "sentences", "tokens", "blank_lines")
+CONFIG = "_embedding.json"
+COUNTERS = (
+    "shards",
+    "shards_done_before",
+    "lines",
+    "sentences",
+    "tokens",
+    "blank_lines",
+    "failures",
+    "unreadable_files",
+)
 
 
 @dataclasses.dataclass(frozen=True)
 class Embedding:
-    """What is embedded, and how. Written as `embedding.json` beside the vectors.
+    """What is embedded, and how. Written as `_embedding.json` beside the vectors.
 
     Args:
         model: str. Folder of one version of a SavedModel with a text signature, or of a model,
@@ -65,8 +75,10 @@ def embed(embedding: Embedding, flags: Sequence[str] = ()) -> dict[str, int]:
     """Runs the pipeline and returns its counters.
 
     Reads lines, runs the SavedModel by Beam's `RunInference`, and writes a file a shard. What is
-    written already is not done again, so the same command after a kill goes on where it was. Each
-    line of the corpus is in a shard's file, among its bad lines, or blank.
+    written already is not done again, so the same command after a kill goes on where it was, and
+    after a change of the corpus embeds the shards whose lines are others now. Each line of the
+    corpus is in a shard's file, among its bad lines, blank, or in the part of a damaged file that
+    `unreadable_files` tells of.
 
     Args:
         embedding: Embedding.
@@ -74,11 +86,11 @@ def embed(embedding: Embedding, flags: Sequence[str] = ()) -> dict[str, int]:
 
     Returns:
         dict of the counters of this run: `shards`, `shards_done_before`, `lines`, `sentences`,
-        `tokens`, `blank_lines`, `failures`.
+        `tokens`, `blank_lines`, `failures`, `unreadable_files`.
 
     Raises:
-        ValueError: if nothing matches `input`, or the output folder holds vectors of another
-            model or with other settings.
+        ValueError: if nothing matches `input`, the output folder holds vectors of another model or
+            with other settings, or the model has no such signature or output.
 
     Example:
     >>> embed(Embedding("/models/elmo/1", "/nonexistent/*.txt", "/tmp/vectors"))
@@ -91,14 +103,15 @@ def embed(embedding: Embedding, flags: Sequence[str] = ()) -> dict[str, int]:
     options = PipelineOptions(list(flags))
     runner = options.view_as(StandardOptions).runner or "DirectRunner"
     pipeline = beam.Pipeline(options=options)
-    shards = (
+    read = (
         pipeline
-        | "Files" >> beam.Create(sorted(names_of(paths).items()))
+        | "Files" >> beam.Create(paths)
         | "ReadShards"
         >> beam.ParDo(
             ReadShards(embedding.output, embedding.file_format, embedding.lines_per_shard)
-        )
+        ).with_outputs(BAD_LINES, main="shards")
     )
+    shards = read["shards"]
     if not runner.endswith("DirectRunner"):
         # Spreads the shards of a large file over the workers. On one machine it would only hold
         # the whole corpus before the first vector is written.
@@ -117,28 +130,55 @@ def embed(embedding: Embedding, flags: Sequence[str] = ()) -> dict[str, int]:
             BAD_LINES, main="written"
         )
     )
-    _ = written[BAD_LINES] | "CountBadLines" >> beam.combiners.Count.Globally()
-    result = pipeline.run()
-    result.wait_until_finish()
+    bad_lines = (read[BAD_LINES], written[BAD_LINES]) | "BadLines" >> beam.Flatten()
+    _ = bad_lines | "CountBadLines" >> beam.combiners.Count.Globally()
+    try:
+        result = pipeline.run()
+        result.wait_until_finish()
+    except ValueError as error:
+        error.args = (re.sub(r" \[while running '.*'\]$", "", str(error)),)
+        raise
     return _counters(result)
 
 
+def unreadable_files(embedding: Embedding) -> list[str]:
+    """The files that could not be read to their end when they were last embedded.
+
+    Their vectors end before the damage; `_bad_lines` tells at which line, and why. A run with the
+    repaired files embeds the rest.
+
+    Returns:
+        list of str. Absolute paths or URLs.
+
+    Example:
+    >>> unreadable_files(Embedding("/models/elmo/1", "/dev/null", "/nonexistent/vectors"))
+    []
+    """
+    folder = OutputFolder(embedding.output, extension_of(embedding.file_format))
+    return folder.unreadable(_files(embedding.input))
+
+
 def _files(pattern: str) -> list[str]:
-    (match,) = FileSystems.match([pattern])
+    """Absolute paths, so that files are called the same from every folder, or URLs."""
+    remote = "://" in pattern
+    # Beam finds nothing for a relative pattern that begins with a star.
+    (match,) = FileSystems.match([pattern if remote else os.path.join(os.getcwd(), pattern)])
     paths = [metadata.path for metadata in match.metadata_list]
     if not paths:
         raise ValueError(f"`input` must match at least one file. Received: input={pattern!r}")
-    return paths
+    return sorted(path if remote else os.path.abspath(path) for path in paths)
 
 
 def _claim(embedding: Embedding) -> None:
-    """Writes `embedding.json`; refuses a folder in which it says something else."""
+    """Writes `_embedding.json`; refuses a folder of vectors for which it says something else."""
     path = FileSystems.join(embedding.output, CONFIG)
     # The corpus may grow, and the batches do not change the vectors.
     ours = dataclasses.asdict(embedding)
     ours = {key: ours[key] for key in ours if key not in ("input", "output", "batch_size")}
     ours["outputs"] = list(ours["outputs"])
-    if not FileSystems.exists(path):
+    patterns = [FileSystems.join(embedding.output, f"*{extension_of(each)}") for each in WRITERS]
+    has_vectors = any(match.metadata_list for match in FileSystems.match(patterns))
+    if not (has_vectors and FileSystems.exists(path)):
         if not FileSystems.exists(embedding.output):
             FileSystems.mkdirs(embedding.output)
         with FileSystems.create(path, "application/json", "uncompressed") as file:
@@ -159,7 +199,7 @@ def _claim(embedding: Embedding) -> None:
 
 
 def _counters(result: Any) -> dict[str, int]:
-    found = {name: 0 for name in (*COUNTERS, "failures")}
+    found = {name: 0 for name in COUNTERS}
     for counter in result.metrics().query()["counters"]:
         name = counter.key.metric.name
         if counter.key.metric.namespace == "embed" and name in found:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -20,7 +21,8 @@ class SavedModelHandler(ModelHandler[Shard, ShardResult, Any]):
     """Embeds the lines of shards with a text signature of a SavedModel.
 
     Lines of like lengths share a batch. A batch that fails is tried again line by line, so one bad
-    line takes no other with it.
+    line takes no other with it. A byte order mark at the beginning of a file is not part of its
+    first line.
 
     Args:
         model: str. Folder of one version of a SavedModel.
@@ -96,8 +98,9 @@ class SavedModelHandler(ModelHandler[Shard, ShardResult, Any]):
                 reason = f"{len(raw)} bytes long; at most {self._max_line_bytes} are taken"
                 bad.append(BadLine(number, raw, reason))
                 continue
+            mark = codecs.BOM_UTF8 if number == 1 else b""
             try:
-                text = raw.decode("utf-8").strip()
+                text = raw.removeprefix(mark).decode("utf-8").strip()
             except UnicodeDecodeError as error:
                 bad.append(BadLine(number, raw, f"not UTF-8: {error.reason} at {error.start}"))
                 continue
@@ -116,7 +119,13 @@ class SavedModelHandler(ModelHandler[Shard, ShardResult, Any]):
                     rows.append(row)
         rows.sort(key=lambda row: row.line)
         bad.sort(key=lambda each: each.line)
-        return ShardResult(shard, rows, bad, blank)
+        specs = function.structured_outputs
+        kinds = {
+            name: (specs[name].dtype.name, specs[name].shape.rank - 1)
+            for name in self._kept(specs)
+            if specs[name].shape.rank
+        }
+        return ShardResult(shard, rows, bad, blank, kinds)
 
     def _rows(self, numbers, texts, function) -> Iterator[tuple[int, Row | str]]:
         """Rows of one batch; where the model fails on a line, its words in the row's place."""
@@ -137,12 +146,12 @@ class SavedModelHandler(ModelHandler[Shard, ShardResult, Any]):
             length = len(text.split()) if mask is None else int(np.count_nonzero(mask[i]))
             kept = {}
             for key in self._kept(arrays):
-                value = arrays[key][i]
+                value = arrays[key][i, ...]  # with the dots a string is an array, too
                 per_token = mask is not None and value.ndim and value.shape[0] == mask.shape[1]
                 kept[key] = value[:length] if per_token else value
             yield number, Row(number, text, length, kept)
 
-    def _kept(self, arrays: Mapping[str, np.ndarray]) -> tuple[str, ...]:
+    def _kept(self, arrays: Mapping[str, Any]) -> tuple[str, ...]:
         if self._outputs is not None:
             return self._outputs
         return ("sequence_output",) if "sequence_output" in arrays else tuple(sorted(arrays))

@@ -50,9 +50,12 @@ class ShardResult:
         rows: list of Row, by line.
         bad: list of BadLine, by line.
         blank: int. Lines of nothing but white space, which have no vector.
+        kinds: dict of name to (dtype, number of axes), of all outputs that a row has, as far as
+            the signature tells the axes. They are known where there are no rows, too.
     """
 
     shard: Shard
     rows: list[Row]
     bad: list[BadLine]
     blank: int
+    kinds: dict[str, tuple[str, int]]

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import shutil
 import tempfile
-import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,19 +11,19 @@ from typing import Any
 import apache_beam as beam
 import numpy as np
 import tensorflow as tf
-from apache_beam.io.filesystems import FileSystems
 from apache_beam.metrics.metric import Metrics
 from apache_beam.pvalue import TaggedOutput
 
+from .output_folder import OutputFolder
 from .result import Row, ShardResult
 
-BAD_LINES = "bad_lines"  # the side output, and the folder that it is written to
+BAD_LINES = "bad_lines"  # the side output of the steps that meet any
 
 
 class WriteShards(beam.DoFn):
-    """Writes each shard beside and renames it: an output is there whole, or not at all.
+    """Writes the vectors of each shard, then removes those from when its lines were others.
 
-    Bad lines go to `output/bad_lines/…jsonl` before the shard's file appears, and to the side
+    Bad lines go to `output/_bad_lines/…jsonl` before the shard's file appears, and to the side
     output `bad_lines` as (path, line, reason).
 
     Args:
@@ -34,14 +31,13 @@ class WriteShards(beam.DoFn):
         file_format: str. "parquet" or "tfrecord".
 
     Yields:
-        (name of the file, number of rows).
+        (name of the output without its ending, number of rows).
     """
 
     def __init__(self, output: str, file_format: str) -> None:
         super().__init__()
-        self._output = output
-        self._extension = extension_of(file_format)
-        self._write = _WRITERS[file_format]
+        self._folder = OutputFolder(output, extension_of(file_format))
+        self._write = WRITERS[file_format]
         self._counters = {
             name: Metrics.counter("embed", name)
             for name in ("lines", "sentences", "tokens", "blank_lines", "failures")
@@ -50,20 +46,10 @@ class WriteShards(beam.DoFn):
     def process(self, element: ShardResult) -> Iterator[Any]:
         shard = element.shard
         if element.bad:
-            lines = [
-                {
-                    "path": shard.path,
-                    "line": bad.line,
-                    "reason": bad.reason,
-                    "raw": base64.b64encode(bad.raw).decode("ascii"),
-                }
-                for bad in element.bad
-            ]
-            text = "".join(json.dumps(line) + "\n" for line in lines)
-            folder = FileSystems.join(self._output, BAD_LINES)
-            self._put(folder, shard.file_name(".jsonl"), lambda file: file.write(text.encode()))
-        name = shard.file_name(self._extension)
-        self._put(self._output, name, lambda file: self._write(file, shard.name, element.rows))
+            self._folder.put_bad_lines(shard.name, shard.path, element.bad)
+        self._folder.put(shard.name, lambda file: self._write(file, element))
+        for name in shard.outdated:
+            self._folder.remove(name)
         counts = {
             "lines": len(shard.lines),
             "sentences": len(element.rows),
@@ -75,22 +61,7 @@ class WriteShards(beam.DoFn):
             self._counters[key].inc(count)
         for bad in element.bad:
             yield TaggedOutput(BAD_LINES, (shard.path, bad.line, bad.reason))
-        yield name, len(element.rows)
-
-    def _put(self, folder: str, name: str, write: Callable[[Any], Any]) -> None:
-        if not FileSystems.exists(folder):
-            try:
-                FileSystems.mkdirs(folder)
-            except OSError:
-                if not FileSystems.exists(folder):  # else another worker was first
-                    raise
-        temporary = FileSystems.join(folder, f".{name}.tmp-{uuid.uuid4().hex}")
-        final = FileSystems.join(folder, name)
-        with FileSystems.create(temporary, "application/octet-stream", "uncompressed") as file:
-            write(file)
-        if FileSystems.exists(final):  # of an earlier try of this shard
-            FileSystems.delete([final])
-        FileSystems.rename([temporary], [final])
+        yield shard.name, len(element.rows)
 
 
 def extension_of(file_format: str) -> str:
@@ -99,29 +70,46 @@ def extension_of(file_format: str) -> str:
     Raises:
         ValueError: if there is no such format.
     """
-    if file_format not in _WRITERS:
+    if file_format not in WRITERS:
         raise ValueError(
-            f"`file_format` must be one of {', '.join(_WRITERS)}. "
+            f"`file_format` must be one of {', '.join(WRITERS)}. "
             f"Received: file_format={file_format!r}"
         )
     return f".{file_format}"
 
 
-def _write_parquet(file: Any, name: str, rows: list[Row]) -> None:
-    """Columns `file`, `line`, `text`, `tokens`, and each output as (nested) lists."""
+def _write_parquet(file: Any, result: ShardResult) -> None:
+    """Columns `file`, `line`, `text`, `tokens`, and each output as (nested) lists.
+
+    The same columns and types whatever rows there are, so that the files are one data set.
+    """
     import pyarrow
     import pyarrow.parquet
 
-    columns: dict[str, list[Any]] = {
-        "file": [name] * len(rows),
-        "line": [row.line for row in rows],
-        "text": [row.text for row in rows],
-        "tokens": [row.tokens for row in rows],
+    rows = result.rows
+    columns: dict[str, Any] = {
+        "file": pyarrow.array([result.shard.path] * len(rows), pyarrow.string()),
+        "line": pyarrow.array([row.line for row in rows], pyarrow.int64()),
+        "text": pyarrow.array([row.text for row in rows], pyarrow.string()),
+        "tokens": pyarrow.array([row.tokens for row in rows], pyarrow.int64()),
     }
-    for key in rows[0].outputs if rows else ():
-        columns[key] = [_nested(row.outputs[key]) for row in rows]
-    table = pyarrow.table(columns)
-    pyarrow.parquet.write_table(table, file)
+    for key in rows[0].outputs if rows else result.kinds:
+        kind = _arrow_type(*result.kinds[key]) if key in result.kinds else None
+        columns[key] = pyarrow.array([_nested(row.outputs[key]) for row in rows], kind)
+    pyarrow.parquet.write_table(pyarrow.table(columns), file)
+
+
+def _arrow_type(dtype: str, axes: int) -> Any:
+    """Lists of lists, one level an axis. Parquet has no bfloat16."""
+    import pyarrow
+
+    if dtype == "string":
+        kind = pyarrow.binary()
+    else:
+        kind = pyarrow.from_numpy_dtype("float32" if dtype == "bfloat16" else dtype)
+    for _ in range(axes):
+        kind = pyarrow.list_(kind)
+    return kind
 
 
 def _nested(array: np.ndarray) -> Any:
@@ -133,21 +121,21 @@ def _nested(array: np.ndarray) -> Any:
     return array if array.ndim == 1 else [_nested(part) for part in array]
 
 
-def _write_tfrecord(file: Any, name: str, rows: list[Row]) -> None:
+def _write_tfrecord(file: Any, result: ShardResult) -> None:
     """A tf.train.Example a row: the columns of Parquet, arrays flat, with `<output>_shape`."""
     with tempfile.TemporaryDirectory() as folder:  # TensorFlow writes records to a path only
         path = Path(folder, "records")
         with tf.io.TFRecordWriter(str(path)) as writer:
-            for row in rows:
-                writer.write(_example(name, row).SerializeToString())
+            for row in result.rows:
+                writer.write(_example(result.shard.path, row).SerializeToString())
         with open(path, "rb") as written:
             shutil.copyfileobj(written, file)
 
 
-def _example(name: str, row: Row) -> Any:
+def _example(file: str, row: Row) -> Any:
     example = tf.train.Example()
     feature = example.features.feature
-    feature["file"].bytes_list.value.append(name.encode())
+    feature["file"].bytes_list.value.append(file.encode())
     feature["text"].bytes_list.value.append(row.text.encode())
     feature["line"].int64_list.value.append(row.line)
     feature["tokens"].int64_list.value.append(row.tokens)
@@ -163,7 +151,7 @@ def _example(name: str, row: Row) -> Any:
     return example
 
 
-_WRITERS: dict[str, Callable[[Any, str, list[Row]], None]] = {
+WRITERS: dict[str, Callable[[Any, ShardResult], None]] = {
     "parquet": _write_parquet,
     "tfrecord": _write_tfrecord,
 }

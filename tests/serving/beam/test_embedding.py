@@ -1,8 +1,10 @@
 """Vectors of a corpus: every line accounted for, resumed by shard, the model's own numbers."""
 
 import base64
+import bz2
 import gzip
 import json
+import lzma
 import os
 import signal
 import subprocess
@@ -16,7 +18,8 @@ import tensorflow as tf
 pytest.importorskip("apache_beam")
 parquet = pytest.importorskip("pyarrow.parquet")
 
-from polysemy.serving.beam import Embedding, embed  # noqa: E402, not before it is known to be there
+from polysemy import cli  # noqa: E402, not before it is known that Beam is there
+from polysemy.serving.beam import Embedding, embed, unreadable_files  # noqa: E402
 
 LINES = [f"word{i} " * (1 + i % 4) for i in range(23)]
 
@@ -38,7 +41,12 @@ class Lengths(tf.Module):
         places = tf.cast(tf.range(tf.shape(lengths)[1]), tf.float32) * tf.ones_like(lengths)
         mask = tf.sequence_mask(words.row_lengths())
         output = tf.stack([lengths, places], axis=-1)
-        return {"sequence_output": output, "mask": tf.cast(mask, tf.int32), "sum": output[:, 0, 0]}
+        return {
+            "sequence_output": output,
+            "mask": tf.cast(mask, tf.int32),
+            "sum": output[:, 0, 0],
+            "first": words.to_tensor()[:, 0],
+        }
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +75,7 @@ def rows_of(folder):
 
 
 def bad_of(folder):
-    texts = [path.read_text() for path in sorted(folder.glob("bad_lines/*.jsonl"))]
+    texts = [path.read_text() for path in sorted(folder.glob("_bad_lines/*.jsonl"))]
     return [json.loads(line) for text in texts for line in text.splitlines()]
 
 
@@ -76,7 +84,7 @@ def test_each_line_has_its_vectors(model, corpus, tmp_path):
     counts = embed(Embedding(model, f"{corpus}/*.gz", str(out), lines_per_shard=10, batch_size=4))
     rows = rows_of(out)
     assert [(row["file"], row["line"], row["text"]) for row in rows] == [
-        ("a.txt.gz", i + 1, line.strip()) for i, line in enumerate(LINES)
+        (f"{corpus}/a.txt.gz", i + 1, line.strip()) for i, line in enumerate(LINES)
     ]
     for row in rows:
         words = row["text"].split()
@@ -92,6 +100,7 @@ def test_each_line_has_its_vectors(model, corpus, tmp_path):
         "tokens": tokens,
         "blank_lines": 0,
         "failures": 0,
+        "unreadable_files": 0,
     }
 
 
@@ -132,6 +141,7 @@ def test_tfrecord_has_the_same(model, corpus, tmp_path):
     records = [tf.train.Example.FromString(r.numpy()) for r in tf.data.TFRecordDataset(str(path))]
     assert len(records) == 23
     feature = records[2].features.feature
+    assert feature["file"].bytes_list.value[0] == f"{corpus}/a.txt.gz".encode()
     assert feature["text"].bytes_list.value[0] == b"word2 word2 word2"
     shape = feature["sequence_output_shape"].int64_list.value
     values = np.reshape(feature["sequence_output"].float_list.value, shape)
@@ -164,6 +174,157 @@ def test_a_killed_run_goes_on(model, corpus, tmp_path):
     assert sorted(row["line"] for row in rows_of(out)) == list(range(1, 4001))
 
 
+def done_before(counts):
+    return counts["shards"], counts["shards_done_before"]
+
+
+def test_outputs_do_not_depend_on_the_run(model, corpus, tmp_path, monkeypatch):
+    """Each folder for itself, then both together, by absolute and by relative paths."""
+    out = tmp_path / "vectors"
+    (corpus / "a").mkdir()
+    (corpus / "a" / "a.txt").write_text("of the first\n")
+    (corpus / "b" / "a.txt").write_text("of the second\n")
+    for pattern in (f"{corpus}/a/*", f"{corpus}/b/*"):
+        assert done_before(embed(Embedding(model, pattern, str(out)))) == (1, 0)
+    monkeypatch.chdir(corpus)
+    for pattern in (f"{corpus}/*/a.txt", "*/a.txt", "a/*"):
+        assert embed(Embedding(model, pattern, str(out)))["shards"] == 0
+    assert sorted((row["file"], row["text"]) for row in rows_of(out)) == [
+        (f"{corpus}/a/a.txt", "of the first"),
+        (f"{corpus}/b/a.txt", "of the second"),
+    ]
+
+
+def test_changed_lines_are_embedded_again(model, corpus, tmp_path):
+    out = tmp_path / "vectors"
+    path = corpus / "grows.txt"
+    embedding = Embedding(model, str(path), str(out), lines_per_shard=2)
+
+    def run(text):
+        path.write_text(text)
+        counts = embed(embedding)
+        assert [row["text"] for row in rows_of(out)] == [t for t in text.split("\n") if t]
+        assert len(list(out.glob("*.parquet"))) == sum(done_before(counts))
+        return done_before(counts)
+
+    assert run("a\nb\nc") == (2, 0)
+    assert run("a\nb\nc\nd\ne\n") == (2, 1)  # added at the end
+    assert run("a\nX\nc\nd\ne\n") == (1, 2)  # changed within
+    assert run("a\nX\n") == (0, 1)  # cut off
+    assert run("") == (1, 0)
+
+
+def test_what_is_outdated_goes_with_its_bad_lines(model, corpus, tmp_path):
+    out = tmp_path / "vectors"
+    path = corpus / "b" / "a.txt"
+    embedding = Embedding(model, str(path), str(out), lines_per_shard=4)
+    embed(embedding)
+    assert [bad["line"] for bad in bad_of(out)] == [3, 4, 5]
+    old = {each: each.read_bytes() for each in out.glob("**/*.*") if each.name[0] != "_"}
+    path.write_bytes(path.read_bytes().replace(b"\nfail", b"\nrepaired"))
+    embed(embedding)
+    assert [bad["line"] for bad in bad_of(out)] == [3, 5]
+    for each, content in old.items():  # as a kill leaves it before the old output is deleted
+        each.write_bytes(content)
+    assert done_before(embed(embedding)) == (0, 2)
+    assert [bad["line"] for bad in bad_of(out)] == [3, 5]
+    assert [row["text"] for row in rows_of(out)] == ["one two", "repaired", "last"]
+
+
+@pytest.mark.parametrize("module", [gzip, bz2, lzma])
+def test_a_cut_off_file_is_told_of(model, tmp_path, module):
+    out = tmp_path / "vectors"
+    path = tmp_path / f"x.{ {gzip: 'gz', bz2: 'bz2', lzma: 'xz'}[module] }"
+    lines = [f"line {i} {i * i}" for i in range(25)]
+    whole = module.compress("\n".join(lines).encode())
+    embedding = Embedding(model, str(path), str(out), lines_per_shard=10)
+    path.write_bytes(whole[:-5])
+    counts = embed(embedding)
+    assert counts["unreadable_files"] == 1
+    assert unreadable_files(embedding) == [str(path)]
+    (bad,) = bad_of(out)
+    assert bad["path"] == str(path) and bad["raw"] == ""
+    assert bad["reason"].startswith("the file cannot be read to its end: Compressed file ended")
+    assert bad["line"] == counts["lines"] + 1 == 10 * counts["shards"] + 1  # whole shards
+    assert [row["text"] for row in rows_of(out)] == lines[: counts["lines"]]
+
+    path.write_bytes(b"")
+    assert embed(embedding)["unreadable_files"] == 1
+    path.write_bytes(whole)
+    assert done_before(embed(embedding)) == (3 - counts["shards"], counts["shards"])
+    assert bad_of(out) == unreadable_files(embedding) == []
+    assert [row["text"] for row in rows_of(out)] == lines
+
+
+def test_a_broken_file_does_not_stop_the_others(model, corpus, tmp_path, capsys):
+    out = tmp_path / "vectors"
+    (corpus / "z.txt.gz").write_text("not packed at all")
+    with gzip.open(corpus / "c.txt.gz", "wt", compresslevel=0) as file:
+        file.writelines(f"line {i}\n" for i in range(5000))
+    damaged = bytearray((corpus / "c.txt.gz").read_bytes())
+    damaged[-20] ^= 1  # the checksum is wrong then
+    (corpus / "c.txt.gz").write_bytes(damaged)
+    command = ["embed", model, "--input", f"{corpus}/*.gz", "--output", str(out)]
+    assert cli.main(command) == 1
+    captured = capsys.readouterr()
+    counts = json.loads(captured.out)
+    assert counts["unreadable_files"] == 2 and counts["failures"] == 0
+    assert captured.err.strip().split("\n")[-1] == (
+        f"Error: Files that cannot be read to their end: 2, first {corpus}/c.txt.gz. "
+        f"{out}/_bad_lines tells where and why."
+    )
+    records = {bad["path"]: bad for bad in bad_of(out)}
+    assert "CRC check failed" in records[f"{corpus}/c.txt.gz"]["reason"]
+    assert records[f"{corpus}/c.txt.gz"]["line"] > 1
+    assert "Not a gzipped file" in records[f"{corpus}/z.txt.gz"]["reason"]
+    assert records[f"{corpus}/z.txt.gz"]["line"] == 1
+    rows = rows_of(out)
+    assert sum(row["file"] == f"{corpus}/a.txt.gz" for row in rows) == len(LINES)
+    assert len(rows) == len(LINES) + records[f"{corpus}/c.txt.gz"]["line"] - 1
+
+
+@pytest.mark.parametrize("outputs", [(), ("mask", "sum", "first")])
+def test_the_folder_is_one_data_set(model, tmp_path, outputs):
+    """Whatever files begin it: empty, all blank, all bad, hidden by their names."""
+    out = tmp_path / "vectors"
+    contents = {"0": "", "1": "\n \n", "2": "fail\n", "3": "a bc", "_": "hidden", ".": "dotted"}
+    for name, text in contents.items():
+        (tmp_path / f"{name}.txt").write_text(text)
+    embed(Embedding(model, f"{tmp_path}/*.txt", str(out), outputs=outputs))
+    assert len(list(out.glob("*.parquet"))) == 6
+    schemas = {parquet.read_schema(path) for path in out.glob("*.parquet")}
+    assert len(schemas) == 1
+    rows = parquet.read_table(str(out)).to_pylist()
+    assert sorted(row["text"] for row in rows) == ["a bc", "dotted", "hidden"]
+    (row,) = (row for row in rows if row["text"] == "a bc")
+    if outputs:
+        assert (row["mask"], row["sum"], row["first"]) == ([1, 1], 2.0, b"a")
+    else:
+        assert row["sequence_output"] == [[2.0, 0.0], [4.0, 1.0]]
+
+
+def test_a_byte_order_mark_is_no_text(model, tmp_path):
+    path = tmp_path / "x.txt"
+    path.write_text("\ufeffone\n\ufefftwo\n", encoding="utf-8")
+    embed(Embedding(model, str(path), str(tmp_path / "vectors"), lines_per_shard=1))
+    assert [row["text"] for row in rows_of(tmp_path / "vectors")] == ["one", "\ufefftwo"]
+
+
+def test_long_names_are_cut(model, tmp_path):
+    path = tmp_path / ("語" * 80)
+    path.write_text("one\n")
+    embed(Embedding(model, str(path), str(tmp_path / "vectors")))
+    assert rows_of(tmp_path / "vectors")[0]["file"] == str(path)
+
+
+def test_misspelt_options_are_refused(capsys):
+    command = ["embed", "model", "--input", "x"]
+    for wrong, right in [("--outptu", "--output"), ("--batch_size=4", "--batch-size")]:
+        assert cli.main([*command, wrong, "y"]) == 1
+        message = f"No such option: {wrong.partition('=')[0]}. Did you mean {right}?"
+        assert message in capsys.readouterr().err
+
+
 def test_the_newest_version_is_taken(model, tmp_path):
     folder = os.path.dirname(model)
     assert Embedding(folder, "x", "y").model == model
@@ -178,9 +339,10 @@ def test_mistakes_are_named(model, corpus, tmp_path):
         Embedding(model, "x", out, file_format="csv")
     with pytest.raises(ValueError, match="`batch_size` must be at least 1. Received: batch_size=0"):
         Embedding(model, "x", out, batch_size=0)
-    with pytest.raises(Exception, match="`signature` must be one of"):
+    with pytest.raises(ValueError, match=r"Received: signature='nothing'$"):
         embed(Embedding(model, f"{corpus}/*.gz", out, signature="nothing"))
-    with pytest.raises(ValueError, match="signature: 'nothing' there, 'serving_default' now"):
-        embed(Embedding(model, f"{corpus}/*.gz", out))
-    with pytest.raises(Exception, match="`outputs` must be of .* Received: elmo"):
-        embed(Embedding(model, f"{corpus}/*.gz", out + "2", outputs=("elmo",)))
+    with pytest.raises(ValueError, match=r"`outputs` must be of .* Received: elmo$"):
+        embed(Embedding(model, f"{corpus}/*.gz", out, outputs=("elmo",)))
+    embed(Embedding(model, f"{corpus}/*.gz", out))  # those wrote no vectors, and claim nothing
+    with pytest.raises(ValueError, match="outputs: \\[\\] there, \\['sum'\\] now"):
+        embed(Embedding(model, f"{corpus}/*.gz", out, outputs=("sum",)))
