@@ -276,6 +276,8 @@ def _export(trainer: Trainer, to: Path) -> str:
     from ..serving import export  # not above: training needs no serving
 
     trainer.load_best()
+    details = _read_result(trainer.directory).get("details", {})
+    trainer.task.complete(trainer.model, details)
     path = str(export(trainer.task.export_model(trainer.model), to))
     kept = trainer.task.preset_model(trainer.model)
     if isinstance(kept, ZooModel):

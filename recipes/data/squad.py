@@ -94,7 +94,7 @@ class QuestionCorpus:
 
 
 def _every_tenth_paragraph(split: str, question: Mapping[str, Any]) -> bool:
-    """Of the training sample every tenth paragraph is dev; the published dev part is test."""
+    """Of the training part every tenth paragraph is dev; the published dev part is test."""
     return split == "test" or (question["paragraph"] % 10 == 0) == (split == "dev")
 
 
@@ -105,6 +105,7 @@ def _by_article(split: str, question: Mapping[str, Any]) -> bool:
 
 _SAMPLE = "qa/squad1.1/train_sample_4284_tokenized.json.gz"
 _DEV = "qa/squad1.1/dev-v1.1.json.gz"
+_TRAIN_20, _DEV_20 = "qa/squad2.0/train-v2.0.json", "qa/squad2.0/dev-v2.0.json"
 
 CORPORA = {
     corpus.name: corpus
@@ -120,6 +121,13 @@ CORPORA = {
             {"train": _DEV, "dev": _DEV, "test": _DEV},
             "CC BY-SA 4.0",
             _by_article,
+        ),
+        # The published files, under their own names, plain or gzip. The test part is secret.
+        QuestionCorpus(
+            "squad20",
+            {"train": _TRAIN_20, "dev": _TRAIN_20, "test": _DEV_20},
+            "CC BY-SA 4.0",
+            _every_tenth_paragraph,
         ),
     )
 }

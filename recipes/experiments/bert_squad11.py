@@ -7,7 +7,17 @@ published training part, which is word-tokenized; dev: every tenth paragraph of 
 questions); test: the published dev part, whole and untouched (10,570 questions), on which the
 paper's figure was measured after training on 87,599. Windows of 384 pieces, 128 apart, as in the
 paper. `--set task.corpus=squad11_articles` trains and tests on articles of the dev part instead.
-SQuAD 2.0 needs `--set task.null_answers=true`, and its files, which are not here.
+
+SQuAD 2.0: put the published `train-v2.0.json` and `dev-v2.0.json` (plain or gzip) in
+`DATA/qa/squad2.0`, and, with the paper's batch, rate and epochs:
+
+    polysemy run bert_squad11 train evaluate export --set data.root=DATA --variant minilm \
+        --out runs/squad20 --set task.corpus=squad20 --set task.null_answers=true \
+        --set data.name="SQuAD 2.0" --set task.batch_size=48 --set trainer.epochs=2 \
+        --set trainer.learning_rate=5e-5
+
+The threshold beyond which no answer is given is tuned on every tenth paragraph of the training
+part, scored on the published dev part, and exported with the model.
 """
 
 from ..config import DataConfig, Experiment

@@ -37,7 +37,7 @@ class SpanQA(TaskConfig):
         n_best: int. Starts and ends of a window that are combined.
         null_answers: bool. SQuAD 2.0: a question may have no answer. Then the span at [CLS] says
             so, where its score beats the best answer's by more than a threshold, which is tuned on
-            the dev split.
+            the dev split and exported with the model.
     """
 
     corpus: str = "squad11"
@@ -64,7 +64,6 @@ class SpanQATask(Task):
     def __init__(self, experiment: Experiment, config: SpanQA):
         super().__init__(experiment)
         self.config = config
-        self._threshold = 0.0
         self._encoded: dict[str, list[QuestionFeatures]] = {}
 
     def build_model(self) -> BertSpanQA:
@@ -105,16 +104,25 @@ class SpanQATask(Task):
         if not self.config.null_answers:
             return squad_scores(texts, answers)
         if split == self.dev_split:
-            self._threshold, _ = best_null_threshold(differences, texts, answers)
+            model.null_threshold, _ = best_null_threshold(differences, texts, answers)
         given = {
-            name: "" if differences[name] > self._threshold else text
+            name: "" if differences[name] > model.null_threshold else text
             for name, text in texts.items()
         }
         return squad_scores(given, answers)
 
     def details(self, model: BertSpanQA) -> dict[str, Any]:
         """The threshold beyond which no answer is given."""
-        return {"null_threshold": self._threshold} if self.config.null_answers else {}
+        return {"null_threshold": model.null_threshold} if self.config.null_answers else {}
+
+    def complete(self, model: BertSpanQA, details: Mapping[str, Any]) -> None:
+        """Sets the threshold that the scores are of; tunes it where there are none."""
+        if not self.config.null_answers:
+            return
+        if "null_threshold" in details:
+            model.null_threshold = float(details["null_threshold"])
+        else:
+            self.evaluate(model, self.dev_split)
 
     def answers(self, model: BertSpanQA, split: str) -> tuple[dict[str, str], dict[str, float]]:
         """The best answer to each question of a split.

@@ -114,6 +114,15 @@ class Task(abc.ABC):
         """Returns what else a trained model shows, as JSON values for the run's `result.json`."""
         return {}
 
+    def complete(self, model: keras.Model, details: Mapping[str, Any]) -> None:  # noqa: B027
+        """Called before a model with the best weights is exported: sets what it has beside them.
+
+        Args:
+            model: keras.Model.
+            details: what `details` returned when these weights were scored; nothing if they were
+                not.
+        """
+
     def preset_model(self, model: keras.Model) -> keras.Model:
         """Returns the model that the step `export` also writes as a preset folder, if it is one of
         the zoo's.

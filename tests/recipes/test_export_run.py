@@ -1,5 +1,8 @@
 """`export_run`: what `polysemy export RUN DIR` does."""
 
+import json
+from pathlib import Path
+
 import keras
 import pytest
 
@@ -18,11 +21,14 @@ def done(monkeypatch):
         model = "model"
 
         def __init__(self, run, directory):
-            self.task, self.directory = self, directory
+            self.task, self.directory = self, Path(directory)
             done.append((run, keras.config.dtype_policy().name))
 
         def load_best(self):
             done.append("best")
+
+        def complete(self, model, details):
+            done.append(details)
 
         def export_model(self, model):
             return f"served {model}"
@@ -39,8 +45,15 @@ def done(monkeypatch):
 def test_best_weights_leave_in_the_precision_of_the_run(done, tmp_path):
     write_config(TOY, tmp_path / "config.json")
     assert module.export_run(tmp_path, tmp_path / "served") == str(tmp_path / "served" / "1")
-    assert done == [(TOY, "mixed_bfloat16"), "best", "served model"]
+    assert done == [(TOY, "mixed_bfloat16"), "best", {}, "served model"]
     assert keras.config.dtype_policy().name == "float32"
+
+
+def test_what_the_scores_are_of_reaches_the_model(done, tmp_path):
+    write_config(TOY, tmp_path / "config.json")
+    (tmp_path / "result.json").write_text(json.dumps({"details": {"null_threshold": 2.5}}))
+    module.export_run(tmp_path, tmp_path / "served")
+    assert done[2:] == [{"null_threshold": 2.5}, "served model"]
 
 
 def test_a_folder_without_a_run_is_refused(done, tmp_path):

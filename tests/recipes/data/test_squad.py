@@ -75,7 +75,16 @@ def test_splits(tmp_path):
         for split in ("train", "dev", "test")
     }
     assert articles == {"train": list(range(2, 8)), "dev": [1], "test": [0, 8]}
-    with pytest.raises(ValueError, match="`corpus` must be one of.*'squad'.*Nearest: squad11"):
+    impossible = entry(is_impossible=True, plausible_answers=[{"text": "Ann", "answer_start": 0}])
+    squad_file(tmp_path / "qa/squad2.0/train-v2.0.json", entry(), impossible, paragraphs=11)
+    squad_file(tmp_path / "qa/squad2.0/dev-v2.0.json", impossible)
+    found = {
+        split: [(q["paragraph"], q["answers"]) for q in squad.questions("squad20", tmp_path, split)]
+        for split in ("train", "dev", "test")
+    }
+    assert found["dev"] == [(0, ["Bo"]), (0, []), (10, ["Bo"]), (10, [])]
+    assert len(found["train"]) == 18 and found["test"] == [(0, [])]
+    with pytest.raises(ValueError, match="`corpus` must be one of.*'squad'.*Nearest: .*squad11"):
         squad.questions("squad", tmp_path, "dev")
     with pytest.raises(ValueError, match="`split` must be one of.*'valid'"):
         squad.questions("squad11", tmp_path, "valid")

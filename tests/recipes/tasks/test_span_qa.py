@@ -1,5 +1,6 @@
 """Span QA: answers found over windows, scores, no answers, and the model's own `answer`."""
 
+import json
 from typing import Any
 
 import numpy as np
@@ -7,9 +8,10 @@ import pytest
 
 from polysemy.recipes.config import Experiment, TrainerConfig
 from polysemy.recipes.data.qa_features import question_features
-from polysemy.recipes.data.squad import questions
-from polysemy.recipes.run import build_trainer
+from polysemy.recipes.data.squad import CORPORA, questions
+from polysemy.recipes.run import build_trainer, export_run, run_experiment
 from polysemy.recipes.tasks.span_qa import SpanQA
+from polysemy.zoo.bert.span_qa import BertSpanQA
 
 
 @pytest.fixture(scope="module")
@@ -76,3 +78,54 @@ def test_a_question_without_an_answer(experiment, tmp_path):
     threshold = task.details(trainer.model)["null_threshold"]
     assert differences["q3/0"] > threshold >= max(differences["q1/0"], differences["q2/9"])
     assert np.isfinite(list(differences.values())).all()
+
+
+@pytest.fixture
+def squad20(tiny_bert, tmp_path):
+    """A folder with SQuAD 2.0's published files, tiny; ten paragraphs of which one is dev."""
+    corpus = CORPORA["squad20"]
+    (article,) = tiny_bert.squad_data(impossible=True)["data"]
+    for entry in (entry for part in article["paragraphs"] for entry in part["qas"]):
+        if entry["is_impossible"]:  # as published
+            entry["plausible_answers"] = [{"text": "bo", "answer_start": 17}]
+    for split, copies in (("train", 2), ("test", 1)):
+        path = tmp_path / "data" / corpus.files[split]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        data = [{**article, "paragraphs": article["paragraphs"] * copies}]
+        path.write_text(json.dumps({"version": "v2.0", "data": data}))
+    return tmp_path / "data"
+
+
+def test_squad20_is_served_by_the_rule_that_was_scored(
+    experiment, tmp_path, squad20, tiny_bert, monkeypatch
+):
+    served = []
+    monkeypatch.setattr("polysemy.serving.export", lambda model, to: served.append(model) or to)
+    monkeypatch.setattr("polysemy.recipes.experiments.get", lambda name: experiment)
+    threshold = 1.25  # none that a model has by itself
+    monkeypatch.setattr(
+        "polysemy.recipes.tasks.span_qa.best_null_threshold", lambda *given: (threshold, 1.0)
+    )
+    overrides = [
+        "task.corpus=squad20",
+        "task.null_answers=true",
+        f"data.root={squad20}",
+        "trainer.steps=2",
+        "trainer.steps_per_epoch=2",
+    ]
+    scores = run_experiment(
+        experiment, ("train", "evaluate", "export"), overrides, tmp_path / "runs"
+    )
+    assert "test_unanswerable_accuracy" in scores["default"]
+    folder = tmp_path / "runs" / "span_qa" / "default" / "seed1"
+    assert json.loads((folder / "result.json").read_text())["details"]["null_threshold"] == 1.25
+    kept = BertSpanQA.from_preset(folder / "preset")
+    assert [served[0].null_threshold, kept.null_threshold] == [1.25, 1.25]
+    asked = [question for _, question, _ in tiny_bert.QUESTIONS]
+    for low, given in ((-1e6, [b""] * 3), (1e6, None)):
+        threshold = low
+        (folder / "result.json").unlink(missing_ok=True)  # nothing is known: tuned anew
+        export_run(folder, tmp_path / "there")
+        answers = list(served[-1].answer(asked, [tiny_bert.CONTEXT] * 3)["answer"].numpy())
+        assert served[-1].null_threshold == low
+        assert answers == given if given else all(answers)
