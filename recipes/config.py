@@ -64,6 +64,8 @@ class TrainerConfig:
         schedule: str. "constant", "linear" (to zero at the last step) or "inverse_sqrt"; each after
             the warm-up.
         warmup_steps: int. Updates over which the rate rises linearly from zero.
+        warmup_fraction: float or None. The same as a share of all updates, such as 0.1, rounded
+            down; instead of `warmup_steps`.
         weight_decay: float or None. Decoupled decay of kernels and embeddings, not of biases and
             normalization.
         layer_decay: float or None. Factor by which the rate falls from a layer to the one below it;
@@ -86,6 +88,7 @@ class TrainerConfig:
     learning_rate: float = 1e-3
     schedule: str = "constant"
     warmup_steps: int = 0
+    warmup_fraction: float | None = None
     weight_decay: float | None = None
     layer_decay: float | None = None
     gradient_clip_norm: float | None = None
@@ -105,10 +108,31 @@ class TrainerConfig:
                 "`trainer.learning_rate` must be positive. "
                 f"Received: learning_rate={self.learning_rate}."
             )
+        if self.warmup_steps < 0:
+            raise ValueError(
+                "`trainer.warmup_steps` must be at least 0. "
+                f"Received: warmup_steps={self.warmup_steps}."
+            )
+        if self.warmup_fraction is not None and not 0 <= self.warmup_fraction < 1:
+            raise ValueError(
+                "`trainer.warmup_fraction` must be at least 0 and below 1. "
+                f"Received: warmup_fraction={self.warmup_fraction}."
+            )
         if self.layer_decay is not None and not 0 < self.layer_decay <= 1:
             raise ValueError(
                 "`trainer.layer_decay` must be above 0 and at most 1. "
                 f"Received: layer_decay={self.layer_decay}."
+            )
+
+    def check_warmup(self) -> None:
+        """Refuses two warm-ups. Not at once: one override may take one away, the next one give
+        the other.
+        """
+        if self.warmup_steps and self.warmup_fraction is not None:
+            raise ValueError(
+                "`trainer.warmup_steps` must be 0 where `trainer.warmup_fraction` is given, or the "
+                f"latter none. Received: warmup_steps={self.warmup_steps}, "
+                f"warmup_fraction={self.warmup_fraction}."
             )
 
 
@@ -125,7 +149,10 @@ class Experiment:
         variants: mapping. A small grid: name → dotted overrides, such as `{"no_lm":
             {"task.encoder": None}}`.
         paper: str. The published value, for the closing line.
-        expected: str. The score to expect here, with the hardware and the minutes.
+        expected: str. The score to expect here, with the hardware and the minutes; for the list of
+            experiments, where `results.csv` has none.
+        choose_best: bool. The variants are settings of one model: after the step `evaluate` a line
+            names the one with the best dev score.
         description: str. One line for the list of experiments.
     """
 
@@ -139,6 +166,7 @@ class Experiment:
     )
     paper: str = ""
     expected: str = ""
+    choose_best: bool = False
     description: str = ""
 
     def run(self, variant: str, seed: int, overrides: Iterable[str] = ()) -> Experiment:
@@ -158,6 +186,7 @@ class Experiment:
                 "`trainer.steps` or `trainer.epochs` must be given. "
                 "Received: steps=None, epochs=None."
             )
+        resolved.trainer.check_warmup()
         return dataclasses.replace(resolved, seeds=(seed,), variants={variant: {}})
 
     @property

@@ -32,6 +32,7 @@ MOVABLE = (
     "trainer.jit_compile",
     "paper",
     "expected",
+    "choose_best",
     "description",
 )
 
@@ -117,7 +118,21 @@ def run_experiment(
         }
         if chief:
             _report(of_variant, done, summary[variant], results)
+    if experiment.choose_best and chief and summary:
+        print(_best_line(runs[0], summary), flush=True)
     return summary
+
+
+def _best_line(run: Experiment, summary: dict[str, dict[str, tuple[float, float]]]) -> str:
+    """What says which variant has the best dev score; `run` is one of the experiment's."""
+    task = run.task.create(run)
+    name, direction = task.monitor
+    monitored = f"{task.dev_split}_{name}"
+    choose = max if direction == "max" else min
+    best = choose(summary, key=lambda variant: summary[variant][monitored][0])
+    headline = f"{task.evaluation_splits[-1]}_{name}"
+    scores = " | ".join(f"{key} {summary[best][key][0]:.4g}" for key in (monitored, headline))
+    return f"{run.name}: best of {len(summary)} variants by {monitored}: {best} | {scores}"
 
 
 def _report(

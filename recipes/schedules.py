@@ -98,24 +98,42 @@ def build_schedule(config: TrainerConfig, total_updates: int | None):
 
     Args:
         config: TrainerConfig.
-        total_updates: int or None. Updates of the whole training; "linear" needs it.
+        total_updates: int or None. Updates of the whole training; "linear" and a warm-up that is a
+            share of it need it.
+
+    Raises:
+        ValueError: an unknown name, two warm-ups, or one that is longer than the training.
     """
     if config.schedule not in SCHEDULES:
         raise ValueError(
             f"`trainer.schedule` must be one of {', '.join(SCHEDULES)}"
             f"{nearest(config.schedule, SCHEDULES)}. Received: schedule={config.schedule!r}."
         )
+    warmup = _warmup_steps(config, total_updates)
     if config.schedule == "inverse_sqrt":
-        return InverseSquareRoot(config.learning_rate, config.warmup_steps)
+        return InverseSquareRoot(config.learning_rate, warmup)
     if config.schedule == "linear":
-        if total_updates is not None and total_updates <= config.warmup_steps:
+        if total_updates is not None and total_updates <= warmup:
             raise ValueError(
                 "`trainer.warmup_steps` must be fewer than the updates of the training, which "
                 "`trainer.steps` and `trainer.epochs` set. Received: "
-                f"warmup_steps={config.warmup_steps}, steps={config.steps}, "
+                f"warmup_steps={warmup}, steps={config.steps}, "
                 f"epochs={config.epochs}, which is {total_updates} updates."
             )
-        return WarmupLinearDecay(config.learning_rate, config.warmup_steps, total_updates)
-    if config.warmup_steps:
-        return WarmupLinearDecay(config.learning_rate, config.warmup_steps)
+        return WarmupLinearDecay(config.learning_rate, warmup, total_updates)
+    if warmup:
+        return WarmupLinearDecay(config.learning_rate, warmup)
     return config.learning_rate
+
+
+def _warmup_steps(config: TrainerConfig, total_updates: int | None) -> int:
+    """The updates of the warm-up, however it is given."""
+    config.check_warmup()
+    if config.warmup_fraction is None:
+        return config.warmup_steps
+    if total_updates is None:
+        raise ValueError(
+            "`total_updates` must be given with `trainer.warmup_fraction`. Received: "
+            f"total_updates=None, warmup_fraction={config.warmup_fraction}."
+        )
+    return int(config.warmup_fraction * total_updates)

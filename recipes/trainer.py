@@ -187,7 +187,8 @@ class Trainer:
     def _compile(self, total_steps: int | None) -> None:
         """Compiles the model with the configured optimizer; counts the updates for a schedule."""
         config = self.config
-        if config.schedule == "linear" and total_steps is None:
+        counted = config.schedule == "linear" or config.warmup_fraction is not None
+        if counted and total_steps is None:
             assert config.epochs is not None  # TrainerConfig asks for steps or epochs
             total_steps = config.epochs * sum(1 for _ in self._dataset(0))
         if config.gradient_accumulation > 1 and self._num_replicas() > 1:

@@ -2,9 +2,10 @@
 
     polysemy run bert_sweep train evaluate --set data.root=DATA --set task.corpus=rte
 
-Batches of 16 and 32, rates 5e-5, 3e-5 and 2e-5, 2, 3 and 4 epochs: 18 runs a seed, the best dev
-score is chosen (appendix A.3). For GLUE the paper keeps batch 32 and 3 epochs: `--variant
-batch_size_32_learning_rate_5e-05_epochs_3`, and so on. Warm-up 10 % of 4 epochs of RTE.
+Batches of 16 and 32, rates 5e-5, 4e-5, 3e-5 and 2e-5, 2, 3 and 4 epochs: 24 runs a seed; the last
+line names the one with the best dev score. It is the paper's grid (appendix A.3) with the rate 4e-5
+of its GLUE runs, for which it keeps batch 32 and 3 epochs: `--variant
+batch_size_32_learning_rate_5e-05_epochs_3`, and so on. Warm-up: a tenth of the steps, as there.
 """
 
 from ..config import DataConfig, Experiment
@@ -17,14 +18,15 @@ experiment = Experiment(
     description="BERT's fine-tuning grid: batch, learning rate, epochs",
     task=Classification(corpus="rte", max_length=192),
     data=DataConfig(name="RTE-2 and RTE-3"),
-    trainer=adamw(epochs=3, learning_rate=5e-5, warmup_steps=20),
+    trainer=adamw(epochs=3, learning_rate=5e-5, warmup_fraction=0.1),
     seeds=(1,),
     variants=grid(
         {
             "task.batch_size": (16, 32),
-            "trainer.learning_rate": (5e-5, 3e-5, 2e-5),
+            "trainer.learning_rate": (5e-5, 4e-5, 3e-5, 2e-5),
             "trainer.epochs": (2, 3, 4),
         }
     ),
+    choose_best=True,
     paper="66.4 accuracy, recalled (Base, GLUE test)",
 )

@@ -62,7 +62,7 @@ def test_whole_numbers_and_entries():
 @pytest.mark.parametrize(
     "override, message",
     [
-        ("trainer.stepz=1", "Unknown key `trainer.stepz`; did you mean `trainer.steps`"),
+        ("trainer.stepz=1", r"Unknown key `trainer.stepz` \(did you mean `trainer.steps`\?\)"),
         ("steps=1", "did you mean `trainer.steps`"),
         ("tsk.rate=1", "did you mean `task.rate`"),
         ("trainer.steps=many", "`trainer.steps` must be int or None. Received: .*'many'"),
@@ -73,6 +73,8 @@ def test_whole_numbers_and_entries():
         ("task.rate.x=1", "has no parts"),
         ("trainer.steps", "must be written `key=value`"),
         ("trainer.steps=0", "must be at least 1"),
+        ("trainer.warmup_steps=-1", "`trainer.warmup_steps` must be at least 0.*warmup_steps=-1"),
+        ("trainer.warmup_fraction=1", "`trainer.warmup_fraction` must be at least 0 and below 1"),
     ],
 )
 def test_bad_overrides(override, message):
@@ -87,6 +89,15 @@ def test_a_run_has_one_variant_and_one_seed():
         EXPERIMENT.run("c", 1)
     with pytest.raises(ValueError, match="`trainer.steps` or `trainer.epochs` must be given"):
         EXPERIMENT.run("a", 1, ["trainer.steps=none"])
+
+
+def test_one_warm_up():
+    both = ["trainer.warmup_fraction=0.1", "trainer.warmup_steps=5"]
+    with pytest.raises(ValueError, match="must be 0 where `trainer.warmup_fraction` is given.*=5"):
+        EXPERIMENT.run("a", 1, both)
+    assert EXPERIMENT.run("a", 1, [*both, "trainer.warmup_steps=0"]).trainer.warmup_fraction == 0.1
+    run = EXPERIMENT.run("a", 1, [*both, "trainer.warmup_fraction=none"])
+    assert run.trainer.warmup_steps == 5
 
 
 def test_a_variant_is_typed():

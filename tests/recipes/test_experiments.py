@@ -1,5 +1,7 @@
 """The registry of experiments: one file each."""
 
+import sys
+
 import pytest
 
 from polysemy.recipes import experiments
@@ -42,3 +44,17 @@ def test_every_experiment_of_the_package():
         assert isinstance(experiment, Experiment)
         for variant in experiment.variants:
             experiment.run(variant, experiment.seeds[0])
+
+
+def test_sweeps():
+    """GLUE's rates are in the grid; each setting warms up over a tenth of its own steps."""
+    glue = "batch_size_32_learning_rate_{:g}_epochs_3"
+    rates = {glue.format(rate) for rate in (5e-5, 4e-5, 3e-5, 2e-5)}
+    assert rates <= set(experiments.get("bert_sweep").variants)
+    for name in ("bert_sweep", "bert_sweep_compact"):
+        sweep = experiments.get(name)
+        assert sweep.choose_best
+        assert (sweep.trainer.warmup_fraction, sweep.trainer.warmup_steps) == (0.1, 0)
+        assert f"{len(sweep.variants)} runs a seed" in " ".join(
+            (sys.modules[f"polysemy.recipes.experiments.{name}"].__doc__ or "").split()
+        )

@@ -1,6 +1,7 @@
 """Training, evaluation and the files of a run, on one device."""
 
 import csv
+import dataclasses
 import json
 
 import keras
@@ -188,6 +189,50 @@ def test_a_warm_up_that_is_longer_than_the_training():
             build_optimizer(config, 4)
         assert f"Received: warmup_steps=60, {given}, which is 4 updates." in str(caught.value)
         assert "optimizer_options" not in str(caught.value)
+
+
+@pytest.mark.parametrize("schedule", ["linear", "constant", "inverse_sqrt"])
+def test_a_warm_up_that_is_a_share_of_the_steps(toy_task, tmp_path, schedule):
+    overrides = [
+        "trainer.steps=none",
+        "trainer.epochs=3",
+        "trainer.steps_per_epoch=none",
+        "trainer.learning_rate=2",
+        f"trainer.schedule={schedule}",
+        "trainer.warmup_fraction=0.2",
+    ]
+    trainer = build_trainer(toy_task.toy.run("default", 1, overrides), tmp_path)
+    trainer._compile(trainer._total_steps())  # 21 updates, of which 4 are the warm-up
+    rate = trainer.model.optimizer._learning_rate
+    assert [float(rate(step)) for step in range(5)] == [0.5, 1.0, 1.5, 2.0, rate(4)]
+    assert (float(rate(6)) < 2.0) == (schedule != "constant")
+    config = TrainerConfig(steps=1, warmup_fraction=0.2)
+    with pytest.raises(ValueError, match="`total_updates` must be given.*warmup_fraction=0.2"):
+        build_optimizer(config)
+    with pytest.raises(ValueError, match="`trainer.warmup_steps` must be 0 where"):
+        build_optimizer(TrainerConfig(steps=9, warmup_steps=2, warmup_fraction=0.2), 9)
+
+
+@pytest.mark.parametrize("direction, best", [("max", "wide"), ("min", "default")])
+def test_the_best_variant_is_named(toy_task, tmp_path, monkeypatch, capsys, direction, best):
+    def evaluate(task, model, split):
+        del model
+        return {"accuracy": task.config.units / (20 if split == "dev" else 40)}
+
+    monkeypatch.setattr(toy_task.Toy, "evaluate", evaluate)
+    monkeypatch.setattr(toy_task.Toy, "monitor", ("accuracy", direction))
+    experiment = dataclasses.replace(toy_task.toy, choose_best=True)
+    arguments = {"overrides": ["trainer.steps=1"], "out": tmp_path}
+    run_experiment(experiment, ("train",), **arguments)
+    assert "best of" not in capsys.readouterr().out
+    run_experiment(experiment, **arguments)
+    dev, test = (0.8, 0.4) if best == "wide" else (0.2, 0.1)
+    assert capsys.readouterr().out.splitlines()[-1] == (
+        f"toy: best of 2 variants by dev_accuracy: {best} | "
+        f"dev_accuracy {dev} | test_accuracy {test}"
+    )
+    run_experiment(toy_task.toy, **arguments)  # the same runs, of an experiment that compares
+    assert "best of" not in capsys.readouterr().out
 
 
 def test_a_checkpoint_of_another_model(toy_task, tmp_path):
