@@ -1,6 +1,7 @@
 import keras
 from keras import ops
 
+from .masks import keras_mask
 from .projected_lstm import ProjectedLSTM
 
 DIRECTIONS = ("forward", "backward")
@@ -31,7 +32,7 @@ class BidirectionalLM(keras.layers.Layer):
         inputs: (B, L, D) float, read by the forward stack and, from its end, by the backward stack.
         reverse_inputs: (B, L, D) float. If given, the backward stack reads this, left to right:
             text that was reversed beforehand, as in rows packed for training.
-        padding_mask: (B, L) bool, True at tokens.
+        padding_mask: (B, L) bool, True at tokens; by default Keras's mask of `inputs`.
         training: bool.
 
     Returns:
@@ -69,6 +70,7 @@ class BidirectionalLM(keras.layers.Layer):
                 "`state_batch_size` must be a positive integer when `stateful` is True. Received: "
                 f"state_batch_size={state_batch_size}"
             )
+        self.supports_masking = True
         self.num_layers = num_layers
         self.hidden_dim = hidden_dim
         self.projection_dim = projection_dim
@@ -125,6 +127,8 @@ class BidirectionalLM(keras.layers.Layer):
                     ]
 
     def call(self, inputs, reverse_inputs=None, padding_mask=None, training=False):
+        if padding_mask is None:
+            padding_mask = keras_mask(inputs)
         if reverse_inputs is None:
             backward = self._run("backward", inputs, padding_mask, training)
         else:
@@ -168,6 +172,10 @@ class BidirectionalLM(keras.layers.Layer):
         for pair in self.states.values():
             for state in pair:
                 state.assign(ops.zeros(state.shape))
+
+    def compute_mask(self, inputs, previous_mask=None):
+        mask = keras_mask(inputs)
+        return {direction: [mask] * self.num_layers for direction in DIRECTIONS}
 
     def compute_output_spec(self, inputs, reverse_inputs=None, padding_mask=None, training=False):
         shape = (*inputs.shape[:2], self.projection_dim)

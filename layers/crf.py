@@ -3,6 +3,7 @@ import numpy as np
 from keras import ops
 
 from . import crf_algorithms
+from .masks import keras_mask
 
 
 @keras.saving.register_keras_serializable(package="polysemy")
@@ -165,7 +166,7 @@ class CRF(keras.layers.Layer):
 
     def _mask(self, logits, padding_mask):
         if padding_mask is None:
-            padding_mask = getattr(logits, "_keras_mask", None)
+            padding_mask = keras_mask(logits)
         if padding_mask is None:
             return ops.ones(ops.shape(logits)[:2], dtype="bool")
         return ops.cast(padding_mask, "bool")

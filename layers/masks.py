@@ -25,6 +25,11 @@ def padding_attention_mask(padding_mask):
     return ops.cast(padding_mask, "bool")[:, None, None, :]
 
 
+def keras_mask(x):
+    """The mask (B, L) that Keras keeps with a tensor, such as of `Embedding(mask_zero=True)`."""
+    return getattr(x, "_keras_mask", None)
+
+
 def causal_attention_mask(query_length: Any, key_length: Any, offset: Any = 0):
     """Hides later positions: query i stands at position `offset + i` and sees keys up to there.
 

@@ -2,6 +2,7 @@ import keras
 from keras import ops
 
 from .lstm_scan import lstm_scan
+from .masks import keras_mask
 
 
 @keras.saving.register_keras_serializable(package="polysemy")
@@ -33,8 +34,9 @@ class ProjectedLSTM(keras.layers.Layer):
 
     Call arguments:
         inputs: (B, L, D) float.
-        padding_mask: (B, L) bool, True at tokens. At padding the state stands still and the output
-            is zero; read backwards, this equals reversing each row by its true length.
+        padding_mask: (B, L) bool, True at tokens; by default Keras's mask of the inputs. At padding
+            the state stands still and the output is zero; read backwards, this equals reversing
+            each row by its true length.
         initial_state: pair (B, P), (B, H) of output and cell. Zeros by default.
 
     Returns:
@@ -70,6 +72,7 @@ class ProjectedLSTM(keras.layers.Layer):
         for name, value in (("cell_clip", cell_clip), ("projection_clip", projection_clip)):
             if value is not None and value <= 0:
                 raise ValueError(f"`{name}` must be positive or None. Received: {name}={value}")
+        self.supports_masking = True
         self.units = units
         self.projection_dim = projection_dim
         self.cell_clip = cell_clip
@@ -98,6 +101,8 @@ class ProjectedLSTM(keras.layers.Layer):
         self.projection_kernel = matrix("projection_kernel", (self.units, self.projection_dim))
 
     def call(self, inputs, padding_mask=None, initial_state=None):
+        if padding_mask is None:
+            padding_mask = keras_mask(inputs)
         inputs = ops.cast(inputs, self.compute_dtype)
         batch_size = ops.shape(inputs)[0]
         # Time first: each step of the loop then reads one contiguous block.

@@ -1,3 +1,4 @@
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -32,6 +33,18 @@ def formula_arguments(layer):
     names = "cell_clip projection_clip forget_bias residual go_backwards".split()
     weights = [w.astype("float64") for w in layer.get_weights()]
     return {"weights": weights, **{name: getattr(layer, name) for name in names}}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
+def test_the_mask_that_keras_keeps(dtype):
+    """Of `Embedding(mask_zero=True)`: read, and handed on."""
+    embed = keras.layers.Embedding(7, 3, mask_zero=True, dtype=dtype)
+    layer = ProjectedLSTM(6, 3, go_backwards=True, dtype=dtype)
+    ids = np.array([[3, 4, 0, 0], [1, 2, 3, 4]])
+    outputs = layer(embed(ids))
+    np.testing.assert_array_equal(outputs[:1, :2], layer(embed(ids[:1, :2])))
+    np.testing.assert_array_equal(outputs._keras_mask, ids > 0)
+    np.testing.assert_array_equal(layer(embed(ids), padding_mask=ids > 0), outputs)
 
 
 @pytest.mark.parametrize("settings", [SETTINGS[1], SETTINGS[2], SETTINGS[4]])
