@@ -6,6 +6,7 @@ from keras import ops
 from ...layers.character_cnn import CharacterCNN
 from ...layers.distinct_rows import DistinctRows
 from ...layers.take_rows import TakeRows
+from ..backbone import Backbone
 from ..task import TaskModel
 from ..text.character_constants import NUM_CHARACTERS
 from .encoding import PLACES, encode, encoder_inputs
@@ -95,6 +96,13 @@ class Tagger(TaskModel):
             raise ValueError(
                 "One of `backbone`, `words` and `character_filters` must be given. Received: none"
             )
+        if backbone is not None and not isinstance(backbone, Backbone):
+            raise ValueError(f"`backbone` must be a Backbone or None. Received: {backbone!r}")
+        if encoder_at == "first_lstm" and words is None and character_filters is None:
+            raise ValueError(
+                "`words` or `character_filters` must be given where the encoder does not stand at "
+                "the input. Received: encoder_at='first_lstm', words=None, character_filters=None"
+            )
 
         # === Layers ===
         word_embedding = character_layers = None
@@ -182,6 +190,14 @@ class Tagger(TaskModel):
         self.word_embedding = word_embedding
         self.crf = crf
         self.mixes = mixes
+
+    def call(self, inputs, training=None, mask=None):
+        if inputs["padding_mask"].shape[0] != 0:
+            return super().call(inputs, training=training, mask=mask)
+        # Keras's LSTM fails on no rows: one of padding is run and dropped.
+        row = keras.tree.map_structure(lambda x: ops.zeros((1, *x.shape[1:]), x.dtype), inputs)
+        outputs = super().call(row, training=training, mask=mask)
+        return keras.tree.map_structure(lambda y: y[:0], outputs)
 
     def make_preprocessor(self):
         from .preprocessor import TaggerPreprocessor

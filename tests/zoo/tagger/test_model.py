@@ -52,6 +52,22 @@ def penalty(tagger):
 
 
 @pytest.mark.parametrize("head", ["crf", "softmax"])
+def test_no_sentences(make_tagger, head):
+    tagger = make_tagger("table", head=head, scheme="BIO" if head == "crf" else None)
+    some, none = (tagger(tagger.preprocessor(texts)) for texts in (SENTENCES, []))
+    assert {name: (0, *y.shape[2:]) for name, y in some.items()} == {
+        name: (y.shape[0], *y.shape[2:]) for name, y in none.items()
+    }
+    assert {name: y.dtype for name, y in some.items()} == {n: y.dtype for n, y in none.items()}
+
+
+def test_something_must_stand_at_the_input(make_tagger):
+    backbone = make_tagger("table").backbone
+    with pytest.raises(ValueError, match="`words` or `character_filters` must be given where"):
+        Tagger(backbone, ["O"], character_filters=None, encoder_at="first_lstm")
+
+
+@pytest.mark.parametrize("head", ["crf", "softmax"])
 def test_loss(make_tagger, tags, head):
     scheme = "BIO" if head == "crf" else None
     tagger = make_tagger("pieces", head=head, scheme=scheme, encoder_at="both", mix_l2=0.3)
@@ -190,6 +206,7 @@ def test_config_is_json_and_rebuilds(make_tagger):
         ({"scheme": "IOB9"}, "`scheme` must be"),
         ({"scheme": "BIO", "head": "softmax"}, "`scheme` must be None.*softmax.*'BIO'"),
         ({"words": None, "character_filters": None}, "One of `backbone`, `words` and"),
+        ({"backbone": "elmo_tiny_en"}, "`backbone` must be a Backbone or None.*'elmo_tiny_en'"),
     ],
 )
 def test_bad_arguments(arguments, message):
