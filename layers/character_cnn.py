@@ -46,6 +46,11 @@ class CharacterCNN(keras.layers.Layer):
             )
         if not filters:
             raise ValueError(f"`filters` must hold at least one pair. Received: filters={filters}")
+        if min(number for pair in filters for number in pair) < 1:
+            raise ValueError(
+                "`filters` must be pairs of a width and a number, at least 1 each. Received: "
+                f"filters={filters}"
+            )
         self.vocabulary_size = vocabulary_size
         self.embedding_dim = embedding_dim
         self.filters = tuple((int(width), int(number)) for width, number in filters)

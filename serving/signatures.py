@@ -27,8 +27,8 @@ class ServedFunctions:
     Knows the model by duck typing only; every hook is optional:
     `model.preprocessor` (callable on a string `(B,)` tensor), `model.serving_outputs(outputs,
     inputs)` and `model.serving_signatures()`, {name: {"function", "inputs"}}; a `tf.function` with
-    an `input_signature` keeps its default values; `model.masked_lm`, see `mlm_part`. Of the
-    preprocessor:
+    an `input_signature` keeps its default values; `model.masked_lm`, see `mlm_part`;
+    `model.max_length`, or its backbone's: as many `token_ids` may be in a row. Of the preprocessor:
 
     - `tokens(words)`: string (B, L) or ragged -> the model's inputs; `tokenize(sentences)`: (B,)
       string -> ragged words, strings or int32 ids;
@@ -65,8 +65,10 @@ class ServedFunctions:
         # One graph of the model for each mode and shape, and one of the preprocessor: signatures
         # and parts, which would have a dozen copies, call these. Keras layers are written for
         # tracing without AutoGraph; converting them is slow and can change them.
+        limit = _max_length(model)
         self._model_graph = tf.function(
-            lambda inputs, training: model(inputs, training=training), autograph=False
+            lambda inputs, training: model(_fitting(inputs, limit), training=training),
+            autograph=False,
         )
         self._text_graph = tf.function(lambda sentences: self.preprocessor(sentences))
         self._tokens_graph = tf.function(lambda tokens: self.preprocessor.tokens(tokens))
@@ -157,8 +159,17 @@ class ServedFunctions:
 
     def _tokens(self, inputs: dict[str, Any], training: bool) -> tuple[Any, dict[str, Any]]:
         tokens, lengths = inputs["tokens"], inputs["sequence_len"]
+        shape = tf.shape(tokens)
+        fits = tf.logical_and(tf.size(lengths) == shape[0], tf.reduce_all(lengths <= shape[1]))
+        rule = "`sequence_len` must hold a number from 0 to L for each row of `tokens` (B, L)."
+        check = tf.debugging.Assert(
+            tf.logical_and(fits, tf.reduce_all(lengths >= 0)),
+            [f"{rule} Received: sequence_len", lengths, "tokens of shape", shape],
+        )
+        with tf.control_dependencies([check]):
+            lengths = tf.identity(lengths)
         # What lies behind a sentence's length is padding, whatever the client left there.
-        inside = tf.sequence_mask(lengths, tf.shape(tokens)[1])
+        inside = tf.sequence_mask(lengths, shape[1])
         tokens = tf.where(inside, tokens, "")
         features = self._selected(self._tokens_graph(tokens))
         outputs = self.encode(self._packed(features), training)
@@ -247,6 +258,32 @@ def as_dict(outputs: Any) -> dict[str, Any]:
     if not isinstance(outputs, (list, tuple)):
         outputs = [outputs]
     return {f"output_{i}": output for i, output in enumerate(outputs)}
+
+
+def _max_length(model: Any) -> int | None:
+    """The positions of a model, or of the backbone inside it; None where there is no limit."""
+    while model is not None:
+        limit = getattr(model, "max_length", None)
+        if limit is not None:
+            return int(limit)
+        model = getattr(model, "backbone", None)
+    return None
+
+
+def _fitting(inputs: Any, limit: int | None) -> Any:
+    """The same inputs, behind a check that the model has positions for all `token_ids`.
+
+    In a graph the length is known only when it runs, and the model's layers cannot say then what
+    is wrong: Keras's backends have no assertion in common.
+    """
+    if limit is None or not isinstance(inputs, dict) or "token_ids" not in inputs:
+        return inputs
+    token_ids = inputs["token_ids"]
+    length = tf.shape(token_ids)[1]
+    rule = f"`token_ids` must have at most {limit} columns, one for each position. Received:"
+    check = tf.debugging.Assert(length <= limit, [rule, length])
+    with tf.control_dependencies([check]):
+        return {**inputs, "token_ids": tf.identity(token_ids)}
 
 
 def _input_structure(model: Any) -> Any:

@@ -1,3 +1,5 @@
+import reprlib
+
 import tensorflow as tf
 
 
@@ -41,7 +43,15 @@ class Preprocessor(tf.Module):
             dict of tensors: the model's inputs, `padding_mask` (B, L) bool among them.
         """
         if isinstance(tokens, (list, tuple)):
-            tokens = tf.ragged.constant(tokens, dtype=tf.string, ragged_rank=1)
+            if not all(isinstance(words, (list, tuple)) for words in tokens):
+                raise ValueError(
+                    "`tokens` must be a list of sentences, each a list of words. Received: "
+                    f"tokens={reprlib.repr(tokens)}"
+                )
+            try:
+                tokens = tf.ragged.constant(tokens, dtype=tf.string, ragged_rank=1)
+            except (TypeError, ValueError) as error:
+                raise _no_strings("tokens", tokens) from error
         tokens = self.pad(tokens)
         return {**self.encode(tokens), "padding_mask": padding_mask(tokens)}
 
@@ -80,13 +90,20 @@ def padding_mask(tokens):
     return tf.cumsum(present, axis=1, reverse=True) > 0
 
 
+def _no_strings(name, value):
+    return ValueError(f"`{name}` must hold strings. Received: {name}={reprlib.repr(value)}")
+
+
 def _batch_of_strings(name, value, rank):
     if isinstance(value, (str, bytes)):
         raise ValueError(
             f"`{name}` must be a batch, a list or a tensor of rank {rank}. "
             f"Received: {name}={value!r}"
         )
-    tensor = tf.convert_to_tensor(value, dtype=tf.string)
+    try:
+        tensor = tf.convert_to_tensor(value, dtype=tf.string)
+    except (TypeError, ValueError) as error:  # ValueError: None, or rows of unlike lengths
+        raise _no_strings(name, value) from error
     if tensor.shape.rank is not None and tensor.shape.rank != rank:
         raise ValueError(
             f"`{name}` must have rank {rank}. Received: {name}.shape={tuple(tensor.shape)}"

@@ -52,6 +52,13 @@ def test_tokens_behind_the_length_are_padding(models, direct):
     assert outputs["words"].numpy()[1].tolist() == ["café".encode(), b"", b"", b"", b""]
 
 
+@pytest.mark.parametrize("lengths", [[1, 2, 3], [3], [-1], []])
+def test_lengths_that_do_not_fit_the_tokens(models, lengths):
+    signature = tf.saved_model.load(str(models / "toy" / "3")).signatures["tokens"]
+    with pytest.raises(tf.errors.InvalidArgumentError, match="`sequence_len` must hold a number"):
+        signature(tokens=tf.constant([["the", "x"]]), sequence_len=tf.constant(lengths, tf.int32))
+
+
 def test_ids_signature_takes_the_models_inputs(models, toy):
     inputs = {
         "token_ids": tf.constant([[2, 3, 4], [5, 6, 0]]),

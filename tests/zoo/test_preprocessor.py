@@ -72,6 +72,13 @@ def test_errors():
         Lengths()([["a"]])
     with pytest.raises(ValueError, match=r"`tokens` must have rank 2.*shape=\(1,\)"):
         Lengths().tokens(tf.constant(["a"]))
+    for wrong in ([1, 2], None, [None], ["a", 2]):
+        with pytest.raises(ValueError, match="`sentences` must hold strings. Received: sentences="):
+            Lengths()(wrong)
+    with pytest.raises(ValueError, match=r"`tokens` must be a list of sentences.*\['a', 'b'\]"):
+        Lengths().tokens(["a", "b"])
+    with pytest.raises(ValueError, match=r"`tokens` must hold strings. Received: tokens=\[\[1"):
+        Lengths().tokens([[1, 2], [3]])
     with pytest.raises(NotImplementedError, match="Preprocessor must implement `encode`"):
         Preprocessor()(["a"])
 
