@@ -360,8 +360,8 @@ def test_serve_passes_on_what_it_parsed(monkeypatch, caplog, capsys):
     monkeypatch.setattr(
         "polysemy.serving.server.serve_forever", lambda **given: calls.append(given)
     )
-    assert cli.main(["serve", "models", "--port", "0", "--model_name=ner", "--prt=1"]) == 0
-    assert cli.main(["serve", "--model_base_path=/m", "--enable_batching"]) == 0
+    assert cli.main(["serve", "models", "--port", "0", "--model_name=ner"]) == 0
+    assert cli.main(["serve", "--model_base_path=/m", "--enable_batching", "--prt=1"]) == 0
     assert [call["engine"] for call in calls] == ["polysemy", "polysemy"]
     first, second = (call["options"] for call in calls)
     assert (first.directory, first.port, first.rest_api_port) == ("models", 0, 8501)

@@ -31,13 +31,13 @@ def parse_flags(arguments: Sequence[str]) -> ServerOptions:
 
     An unknown flag is reported and ignored, as TensorFlow Serving does; a flag that has no effect
     in this server is reported. The first word that is no flag is `directory`; with it, REST is on
-    by default and port 0 is a free one.
+    by default, port 0 is a free one, and an unknown flag is refused.
 
     Args:
         arguments: the words of the command line, without the program.
 
     Raises:
-        ValueError: if a value is not of its flag's type, or is missing.
+        ValueError: if a value is not of its flag's type, or is missing; or see above.
 
     Example:
     >>> options = parse_flags(["--port=9000", "--enable_batching"])
@@ -48,6 +48,7 @@ def parse_flags(arguments: Sequence[str]) -> ServerOptions:
     ('/models', 9000, 8501)
     """
     values: dict[str, Any] = {}
+    unknown: list[str] = []
     words = list(arguments)
     while words:
         word = words.pop(0)
@@ -59,7 +60,7 @@ def parse_flags(arguments: Sequence[str]) -> ServerOptions:
         if flag is None:
             near = difflib.get_close_matches(name, _FLAGS, n=1)
             hint = f"; did you mean --{near[0]}?" if near else ""
-            LOGGER.warning("unknown argument, ignored: %s%s", word, hint)
+            unknown.append(f"{word}{hint}")
             continue
         if not equals:
             if flag.type == "bool":
@@ -71,6 +72,10 @@ def parse_flags(arguments: Sequence[str]) -> ServerOptions:
         values[name] = _value(flag, text)
         if not flag.metadata["effect"]:
             LOGGER.warning("--%s has no effect here. %s", name, flag.metadata["help"])
+    if unknown and values.get("directory"):
+        raise ValueError(f"Unknown argument: {unknown[0]}")
+    for argument in unknown:
+        LOGGER.warning("unknown argument, ignored: %s", argument)
     return ServerOptions(**((_WITH_DIRECTORY if values.get("directory") else {}) | values))
 
 

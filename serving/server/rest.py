@@ -43,7 +43,7 @@ class RestServer:
         metrics_path: str | None = None,
         access_log: AccessLog | None = None,
     ) -> None:
-        self._socket = _listening_socket(port)
+        self._socket = listening_socket(port)
         self.port: int = self._socket.getsockname()[1]
         self._handler = RestHandler(
             manager, options or ServerOptions(), metrics, metrics_path, access_log
@@ -77,8 +77,12 @@ class RestServer:
         await runner.cleanup()
 
 
-def _listening_socket(port: int) -> socket.socket:
-    """A bound socket for IPv6 and IPv4 at once, or for IPv4 where there is no IPv6."""
+def listening_socket(port: int, argument: str = "rest_api_port") -> socket.socket:
+    """A bound socket for IPv6 and IPv4 at once, or for IPv4 where there is no IPv6.
+
+    Raises:
+        OSError: if the port is in use; the argument that it came from is named.
+    """
     try:
         if socket.has_dualstack_ipv6():
             try:
@@ -91,5 +95,5 @@ def _listening_socket(port: int) -> socket.socket:
         return socket.create_server(("0.0.0.0", port))
     except OSError as error:
         raise OSError(
-            f"`rest_api_port` must be free. Received: rest_api_port={port}: {error.strerror}"
+            f"`{argument}` must be free. Received: {argument}={port}: {error.strerror}"
         ) from error

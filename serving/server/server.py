@@ -16,7 +16,7 @@ from .model_config import configured_models
 from .options import ServerOptions
 from .poller import Poller
 from .reloading import ConfigReloader
-from .rest import RestServer
+from .rest import RestServer, listening_socket
 from .runtime import set_parallelism
 from .servable import Servable
 from .starting import load_models
@@ -99,6 +99,7 @@ class Server:
     def start(self) -> list[Servable]:
         """Loads the models, then opens the ports; returns the versions served."""
         options = self.options
+        self._check_ports()
         set_parallelism(options)
         batching = _batching(options)
         metrics_path = _metrics_path(options)
@@ -126,6 +127,13 @@ class Server:
             raise
         self._poller = Poller(self.manager, reloader)
         return self.manager.available()
+
+    def _check_ports(self) -> None:
+        """Finds out before the models are loaded, which takes long, what can be known by then."""
+        for name, port in (("port", self.port), ("rest_api_port", self.rest_api_port)):
+            if port:
+                with listening_socket(port, name):
+                    pass
 
     def stop(self) -> None:
         """Refuses new requests and waits up to the grace for those being answered."""

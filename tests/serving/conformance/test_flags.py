@@ -121,10 +121,15 @@ def test_unknown_arguments_are_reported_and_ignored(caplog):
     options = parse_flags(["--modelname=x", "-v", "--port=1", "--mixed_precision=bfloat16"])
     assert options.port == 1 and options.mixed_precision == "bfloat16"
     assert [record.getMessage() for record in caplog.records] == [
+        "--mixed_precision has no effect here. The exported types are kept.",
         "unknown argument, ignored: --modelname=x; did you mean --model_name?",
         "unknown argument, ignored: -v",
-        "--mixed_precision has no effect here. The exported types are kept.",
     ]
+
+
+def test_unknown_arguments_beside_a_directory_are_refused():
+    with pytest.raises(ValueError, match="Unknown argument: --prot=9000; did you mean --port?"):
+        parse_flags(["models", "--prot=9000"])
 
 
 def write(lab, name, text):
