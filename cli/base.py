@@ -118,7 +118,9 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], otherwise
 
 def shown_errors() -> tuple[type[BaseException], ...]:
     """Lists the errors that the user can act on: shown as one line, without their traceback."""
-    kinds: list[type[BaseException]] = [ValueError, LookupError, OSError, RuntimeError, ImportError]
+    kinds: list[type[BaseException]] = [
+        *(ValueError, LookupError, ArithmeticError, OSError, RuntimeError, ImportError)
+    ]
     if "tensorflow" in sys.modules:  # else it cannot have been raised
         kinds.append(sys.modules["tensorflow"].errors.OpError)
     if "grpc" in sys.modules:

@@ -14,11 +14,11 @@ NOTHING = ("none", "null", "")  # how an optional value is switched off on the c
 
 
 def nearest(word: str, valid: Iterable[str]) -> str:
-    """Returns "; did you mean `…`?" with the valid word nearest to `word`, or nothing where none is
-    near.
+    """Returns " (did you mean `…`?)" with the valid word nearest to `word`, or nothing where none
+    is near.
     """
     found = difflib.get_close_matches(word, list(valid), n=1, cutoff=0.5)
-    return f"; did you mean `{found[0]}`?" if found else ""
+    return f" (did you mean `{found[0]}`?)" if found else ""
 
 
 def set_leaf(node: Any, key: str, path: list[str], value: Any, from_text: bool) -> Any:
@@ -33,7 +33,7 @@ def set_leaf(node: Any, key: str, path: list[str], value: Any, from_text: bool) 
         # A leaf of the wrong branch (`steps` for `trainer.steps`) is the commonest slip.
         names += [name for name in leaves(node, prefix) if name not in names]
         same_leaf = [candidate for candidate in names if candidate.split(".")[-1] == path[-1]]
-        hint = f"; did you mean `{same_leaf[0]}`?" if same_leaf else nearest(key, names)
+        hint = f" (did you mean `{same_leaf[0]}`?)" if same_leaf else nearest(key, names)
         raise ValueError(f"Unknown key `{key}`{hint or '; valid: ' + ', '.join(names) + '.'}")
     part, hint = getattr(node, name), hints[name]
     if dataclasses.is_dataclass(part):
