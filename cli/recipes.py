@@ -74,9 +74,14 @@ def show_config(name: str, overrides: tuple[str, ...]) -> None:
 def recipes(pattern: str) -> None:
     """List the experiments. Those that match PATTERN, with the scores to expect."""
     from ..recipes.experiments import get, list_experiments
+    from ..recipes.results import measured
 
     found = [get(name) for name in list_experiments(pattern)]
-    rows = [(each.name, each.description, each.paper, each.expected) for each in found]
+    here = [measured(each.name, each.data.name, each.variants) or each.expected for each in found]
+    rows = [
+        (each.name, each.description, each.paper, scores)
+        for each, scores in zip(found, here, strict=True)
+    ]
     columns = ("experiment", "what", "paper", "expected here")
     print_table(columns, rows, f"No experiment matches {pattern!r}.")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import statistics
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from .replacing import replacing
@@ -65,6 +65,38 @@ def append_rows(path: str | Path, rows: Sequence[dict[str, str]]) -> None:
         writer.writeheader()
         writer.writerows([row for row in kept if identity(row) not in new])
         writer.writerows(rows)
+
+
+def measured(name: str, data: str, variants: Iterable[str], path: str | Path | None = None) -> str:
+    """Sums up what a results file says of an experiment; "" where it has no test score of it.
+
+    Args:
+        name: str. The experiment.
+        data: str. The name of its data; rows of other data are left out.
+        variants: names of its variants, in the order in which they are shown.
+        path: CSV file; None: the one that comes with the package.
+
+    Example:
+    >>> from polysemy.recipes.results import measured
+    >>> measured("elmo_lm_wikitext2", "WikiText-2", ["default"])
+    'test_perplexity: default ...; ... min, ...'
+    """
+    path = Path(path or Path(__file__).with_name("results.csv"))
+    if not path.exists():
+        return ""
+    first: dict[str, dict[str, str]] = {}  # variant → its first test score, which is the headline
+    with open(path, newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            if (row["experiment"], row["data"]) == (name, data) and row["metric"][:5] == "test_":
+                first.setdefault(row["variant"], row)
+    rows = [first[variant] for variant in variants if variant in first]
+    if not rows:
+        return ""
+    scores = ", ".join(f"{row['variant']} {float(row['mean']):.4g}" for row in rows)
+    minutes = sorted({float(row["minutes"]) for row in rows})
+    spent = "–".join(f"{value:g}" for value in dict.fromkeys((minutes[0], minutes[-1])))
+    hardware = ", ".join(dict.fromkeys(row["hardware"] for row in rows))
+    return f"{rows[0]['metric']}: {scores}; {spent} min, {hardware}"
 
 
 def commit() -> str:

@@ -12,7 +12,9 @@ import pytest
 from polysemy import cli
 from polysemy.recipes.config import Experiment, TaskConfig, TrainerConfig
 
-TOY = Experiment("toy_task", TaskConfig(), TrainerConfig(steps=10), description="A toy.")
+TOY = Experiment(
+    "toy_task", TaskConfig(), TrainerConfig(steps=10), expected="some day", description="A toy."
+)
 FAILING = ["show-config", "x"]  # with the fixture `fail`
 
 
@@ -170,10 +172,17 @@ def test_show_config_prints_the_overridden_tree(toy, capsys):
     assert json.loads(capsys.readouterr().out)["trainer"]["steps"] == 7
 
 
-def test_recipes_are_listed(toy, capsys):
+def test_recipes_are_listed(toy, capsys, monkeypatch):
+    given = []
+    monkeypatch.setattr("polysemy.recipes.results.measured", lambda *what: given.append(what) or "")
     assert cli.main(["recipes"]) == 0
     out = capsys.readouterr().out
-    assert "toy_task" in out and "A toy." in out
+    assert "toy_task" in out and "A toy." in out and "some day" in out
+    assert given == [("toy_task", "", TOY.variants)]
+    monkeypatch.setattr("polysemy.recipes.results.measured", lambda *what: "0.75, measured")
+    assert cli.main(["recipes"]) == 0
+    out = capsys.readouterr().out
+    assert "0.75, measured" in out and "some day" not in out
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
