@@ -24,7 +24,8 @@ class PositionEmbedding(keras.layers.Layer):
 
     Raises:
         ValueError: x reaches beyond `max_length`, as far as that is known when the graph is traced.
-            Later, in a graph, the program ends with an error of the backend.
+            Later, in a graph, the program ends with an error of the backend; exported models
+            assert the rule by name.
 
     Example:
     >>> x = keras.ops.ones((2, 3, 8))
@@ -54,11 +55,13 @@ class PositionEmbedding(keras.layers.Layer):
 
     def positions(self, length, start_index=0):
         """The vectors of `length` positions from `start_index` on; see the class."""
-        known = isinstance(length, int) and isinstance(start_index, int)
-        if known and not 0 <= start_index <= self.max_length - length:
+        known = isinstance(start_index, int)
+        first = start_index if known else 0
+        if isinstance(length, int) and not 0 <= first <= self.max_length - length:
             raise ValueError(
                 "The positions must fit `max_length`. Received: "
-                f"start_index={start_index}, length={length}, max_length={self.max_length}"
+                f"start_index={start_index if known else 'a tensor'}, length={length}, "
+                f"max_length={self.max_length}"
             )
         if isinstance(start_index, int) and start_index == 0:
             return ops.cast(self.embeddings[:length], self.compute_dtype)

@@ -74,6 +74,8 @@ def test_lengths_are_checked():
         layer(zeros(2, 2, 6), start_index=3)
     with pytest.raises(ValueError, match="start_index=-1, length=2, max_length=4"):
         layer(zeros(2, 2, 6), start_index=-1)
+    with pytest.raises(ValueError, match="start_index=a tensor, length=5, max_length=4"):
+        layer(zeros(2, 5, 6), start_index=np.array([0, 0]))
 
     @tf.function(input_signature=[tf.TensorSpec((None, None, 6))], autograph=False)
     def add(x):

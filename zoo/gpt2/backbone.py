@@ -35,7 +35,7 @@ class GPT2(Backbone):
         vocabulary_size: int. By default as many as `vocabulary` has.
         num_layers, num_heads, hidden_dim: int.
         intermediate_dim: int or None. By default 4 D.
-        max_length: int. Tokens that it can look at.
+        max_length: int. Tokens that it can look at; the preprocessor cuts what is longer.
         norm: "pre" or "post". See `TransformerBlock`.
         activation: str. See `FeedForward`.
         dropout: float. Of the embeddings and before each residual addition, in training.
@@ -222,7 +222,12 @@ class GPT2(Backbone):
             return None
         from .preprocessor import GPT2Preprocessor
 
-        return GPT2Preprocessor(self.vocabulary, self.merges, sequence_length=self.sequence_length)
+        return GPT2Preprocessor(
+            self.vocabulary,
+            self.merges,
+            sequence_length=self.sequence_length,
+            max_length=self.max_length,
+        )
 
     def init_cache(self, batch_size, length):
         """Room for the keys and values of `length` positions: one (B, 2, length, H, d) a block."""

@@ -18,7 +18,10 @@ class GPT2Preprocessor(Preprocessor):
         vocabulary, merges: see `BytePair`.
         end: str or None. The special token that ends a document, id `end_id`; padding has its id,
             too. None if the vocabulary has none; padding then has id 0.
-        sequence_length: int or None. Cut and pad to this many tokens.
+        sequence_length: int or None. Cut and pad to this many tokens; None pads to the longest text
+            of the batch.
+        max_length: int or None. Positions that the model has: a longer text loses its end; None
+            keeps it all.
 
     Example:
     >>> from ..text.byte_pair_files import vocabulary_of_merges
@@ -28,8 +31,22 @@ class GPT2Preprocessor(Preprocessor):
     [[True, True], [False, False]]
     """
 
-    def __init__(self, vocabulary, merges, end=END_OF_TEXT, sequence_length=None, name=None):
+    def __init__(
+        self,
+        vocabulary,
+        merges,
+        end=END_OF_TEXT,
+        sequence_length=None,
+        max_length=None,
+        name=None,
+    ):
         super().__init__(sequence_length=sequence_length, name=name)
+        if max_length is not None and not 1 <= (sequence_length or 1) <= max_length:
+            raise ValueError(
+                "`max_length` must be at least 1 and at least `sequence_length`. Received: "
+                f"max_length={max_length}, sequence_length={sequence_length}"
+            )
+        self.max_length = max_length
         self.vocabulary = list(vocabulary)
         self.merges = list(merges)
         self.end = end if end in set(self.vocabulary) else None
@@ -89,8 +106,9 @@ class GPT2Preprocessor(Preprocessor):
 
     def _padded(self, ids):
         length = self.sequence_length
-        if length is not None:
-            ids = ids[:, :length]
+        most = self.max_length if length is None else length
+        if most is not None:
+            ids = ids[:, :most]
         mask = tf.sequence_mask(ids.row_lengths())
         ids = ids.to_tensor(0 if self.end_id is None else self.end_id)
         # One position at least: a graph cannot take the last of none.
@@ -109,4 +127,5 @@ class GPT2Preprocessor(Preprocessor):
             "vocabulary": self.vocabulary,
             "merges": self.merges,
             "end": self.end,
+            "max_length": self.max_length,
         }

@@ -260,6 +260,23 @@ def test_fill_mask(make_bert, fill_weights):
         fill_mask(tf.constant(texts), tf.constant(0))
 
 
+def test_served_ids_must_fit_the_positions(make_bert):
+    served_ids = tf.function(ServedFunctions(zoo.BertMaskedLM(make_bert(num_layers=1))).ids)
+    names = ("token_ids", "segment_ids", "mask_positions")
+    specs = {name: tf.TensorSpec([None, None], tf.int32) for name in names}
+    mask = tf.TensorSpec([None, None], tf.bool)
+    ids = served_ids.get_concrete_function(**specs, padding_mask=mask)
+
+    def call(length):
+        zeros = {name: tf.zeros([1, length], tf.int32) for name in names}
+        return ids(**zeros, padding_mask=tf.ones([1, length], tf.bool))
+
+    assert call(40)["logits"].shape == (1, 40, 70)
+    rule = "`token_ids` must have at most 40 columns, one for each position. Received:.*41"
+    with pytest.raises(tf.errors.InvalidArgumentError, match=rule):
+        call(41)
+
+
 def test_labels_are_served(make_bert, fill_weights):
     model = fill_weights(zoo.BertTextClassifier(make_bert(), labels=["no", "yes"]))
     texts, pairs = ["the cat", "who"], ["sat", "unaffable mats"]

@@ -112,6 +112,20 @@ def test_bad_requests(exported):
         exported["next_word"](prompts=nothing, top_k=tf.constant(2))
 
 
+def test_more_than_the_positions(model, exported):
+    """Text is cut, ids are refused by a message that names the rule."""
+    text = "x" * 200
+    found = exported["serving_default"](sentences=tf.constant([text]))["logits"]
+    expected = model(model.preprocessor([text]))["logits"]
+    assert found.shape[1] == 96
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    ids = {"token_ids": tf.ones([1, 97], tf.int32), "padding_mask": tf.ones([1, 97], tf.bool)}
+    rule = "`token_ids` must have at most 96 columns, one for each position. Received:.*97"
+    with pytest.raises(tf.errors.InvalidArgumentError, match=rule):
+        exported["ids"](**ids)
+    exported["ids"](**{name: value[:, :96] for name, value in ids.items()})
+
+
 def test_served_over_grpc_with_defaults(model, directory):
     with serving_server.Server(directory.parent, port=0, rest_api_port=0) as server:
         with serving.Client(server.address) as client:

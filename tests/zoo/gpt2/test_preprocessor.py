@@ -33,6 +33,24 @@ def test_text_is_padded_behind_its_end(make):
     assert make()([""])["token_ids"].shape == (1, 1)
 
 
+def test_a_text_is_cut_to_the_positions_of_the_model(make, files):
+    whole, cut = (make(max_length=length)(["the the the", "a"]) for length in (None, 3))
+    assert whole["token_ids"].shape == (2, 4)
+    np.testing.assert_array_equal(cut["token_ids"], whole["token_ids"][:, :3])
+    np.testing.assert_array_equal(cut["padding_mask"], whole["padding_mask"][:, :3])
+    assert make(max_length=3)(["a"])["token_ids"].shape == (1, 1)
+    words = [["the", "the", "the"]]
+    assert make(max_length=3).tokens(words)["token_ids"].shape == (1, 3)
+    assert make(max_length=3).get_config()["max_length"] == 3
+    assert make(max_length=3).prompts(["the the the"]).shape[0] == 1
+    backbone = GPT2(
+        files.VOCABULARY, files.MERGES, num_layers=1, num_heads=1, hidden_dim=8, max_length=4
+    )
+    assert backbone(backbone.preprocessor(["x" * 50]))["sequence_output"].shape == (1, 4, 8)
+    with pytest.raises(ValueError, match="`max_length` must be .* max_length=2, sequence_length=3"):
+        make(max_length=2, sequence_length=3)
+
+
 def test_tokens_can_be_read(make):
     pieces = make().tokenize(["hell on", ""])
     assert [[t.decode() for t in row] for row in pieces.to_list()] == [["he", "ll", "Ġ", "on"], []]
