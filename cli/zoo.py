@@ -9,6 +9,17 @@ import click
 from .base import cli, print_table
 
 _path = click.Path(path_type=Path)
+_target_option = click.option(
+    "--to",
+    "target",
+    type=click.Choice(["preset", "huggingface"]),
+    default="preset",
+    show_default=True,
+    help="Format of OUT.",
+)
+_pickle_option = click.option(
+    "--allow-pickle", is_flag=True, help="Read pytorch_model.bin if there is no safetensors file."
+)
 
 
 @cli.command(examples=("polysemy presets", "polysemy presets 'elmo_*'"))
@@ -49,17 +60,8 @@ def convert_elmo(options: Path, weights: Path, out: Path) -> None:
 )
 @click.argument("checkpoint", type=_path)
 @click.argument("out", type=_path)
-@click.option(
-    "--to",
-    "target",
-    type=click.Choice(["preset", "huggingface"]),
-    default="preset",
-    show_default=True,
-    help="Format of OUT.",
-)
-@click.option(
-    "--allow-pickle", is_flag=True, help="Read pytorch_model.bin if there is no safetensors file."
-)
+@_target_option
+@_pickle_option
 def convert_bert(checkpoint: Path, out: Path, target: str, allow_pickle: bool) -> None:
     """Read a BERT of Google, Hugging Face, Model Garden or a preset. CHECKPOINT; OUT (folders)."""
     from .. import zoo
@@ -88,16 +90,30 @@ def _is_preset(folder: Path) -> bool:
     return "class_name" in json.loads(path.read_text(encoding="utf-8"))
 
 
-@convert.command("gpt2", examples=("polysemy convert gpt2 models/124M gpt2_dir",))
-@click.argument("directory", type=_path)
+@convert.command(
+    "gpt2",
+    examples=(
+        "polysemy convert gpt2 models/124M gpt2_dir",
+        "polysemy convert gpt2 gpt2_dir gpt2_hf --to huggingface",
+    ),
+)
+@click.argument("checkpoint", type=_path)
 @click.argument("out", type=_path)
-@click.option("--allow-pickle", is_flag=True, help="Read pytorch_model.bin, a pickle.")
-def convert_gpt2(directory: Path, out: Path, allow_pickle: bool) -> None:
-    """Read OpenAI's or Hugging Face's GPT-2. DIRECTORY holds it; OUT is the preset's folder."""
+@_target_option
+@_pickle_option
+def convert_gpt2(checkpoint: Path, out: Path, target: str, allow_pickle: bool) -> None:
+    """Read a GPT-2 of OpenAI, Hugging Face or a preset. CHECKPOINT; OUT (folders)."""
     from .. import zoo
 
-    model = zoo.GPT2CausalLM.from_checkpoint(directory, allow_pickle=allow_pickle)
-    model.save_to_preset(out)
+    model = (
+        zoo.GPT2CausalLM.from_preset(checkpoint)
+        if _is_preset(checkpoint)
+        else zoo.GPT2CausalLM.from_checkpoint(checkpoint, allow_pickle=allow_pickle)
+    )
+    if target == "huggingface":
+        model.save_as_huggingface(out)
+    else:
+        model.save_to_preset(out)
     click.echo(out)
 
 

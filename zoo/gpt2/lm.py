@@ -1,9 +1,12 @@
 import functools
+import json
+from pathlib import Path
 from typing import Any
 
 import keras
 from keras import ops
 
+from ..preset import CONFIG
 from ..task import TaskModel
 
 
@@ -48,6 +51,22 @@ class GPT2CausalLM(TaskModel):
         from .backbone import GPT2
 
         return cls(GPT2.from_checkpoint(directory, allow_pickle, **overrides))
+
+    @classmethod
+    def from_preset(cls, preset, **overrides):
+        """Loads a language model, or makes one of a folder that holds a `GPT2`: the head has no
+        weights of its own. See `ZooModel.from_preset`; `backbone` is a dict of `GPT2`'s arguments.
+        """
+        config = Path(preset) / CONFIG
+        if not config.is_file() or json.loads(config.read_text()).get("class_name") != "GPT2":
+            return super().from_preset(preset, **overrides)
+        from .backbone import GPT2
+
+        return cls(GPT2.from_preset(preset, **overrides.pop("backbone", {})), **overrides)
+
+    def save_as_huggingface(self, directory):
+        """Writes `config.json`, `model.safetensors` and the vocabulary as `transformers` does."""
+        self.backbone.save_as_huggingface(directory)
 
     @property
     def max_length(self):

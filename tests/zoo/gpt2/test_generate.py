@@ -155,7 +155,7 @@ def test_asked_from_the_command_line_over_both_protocols(model, directory, capsy
 
 
 def test_the_commands(model, tmp_path, capsys):
-    model.backbone.save_as_huggingface(tmp_path / "hf")
+    model.save_as_huggingface(tmp_path / "hf")
     preset = str(tmp_path / "preset")
     assert cli.main(["convert", "gpt2", str(tmp_path / "hf"), preset]) == 0
     assert capsys.readouterr().out == f"{preset}\n"
@@ -167,3 +167,21 @@ def test_the_commands(model, tmp_path, capsys):
     assert capsys.readouterr().out == expected
     assert cli.main(["generate", preset, "a", "--max-length", "0"]) == 1
     assert "`max_length` must be at least 1" in capsys.readouterr().err
+
+
+def test_a_preset_of_the_backbone_alone_writes_and_converts(model, tmp_path, capsys):
+    preset = str(tmp_path / "preset")
+    model.backbone.save_to_preset(preset)
+    assert cli.main(["generate", preset, "the", "--max-length", "4"]) == 0
+    (text,) = model.generate(["the"], Sampling(max_length=4))
+    assert capsys.readouterr().out == f"the{text}\n"
+    folder = tmp_path / "hf"
+    assert cli.main(["convert", "gpt2", preset, str(folder), "--to", "huggingface"]) == 0
+    for weight, again in zip(
+        model.weights, GPT2CausalLM.from_checkpoint(folder).weights, strict=True
+    ):
+        np.testing.assert_array_equal(weight, again)
+    loaded = GPT2CausalLM.from_preset(preset, name="lm", backbone={"dropout": 0.3})
+    assert (loaded.name, loaded.backbone.dropout) == ("lm", 0.3)
+    assert cli.main(["convert", "gpt2", preset, str(tmp_path / "lm")]) == 0
+    assert isinstance(GPT2CausalLM.from_preset(tmp_path / "lm"), GPT2CausalLM)
