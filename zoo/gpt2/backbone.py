@@ -41,7 +41,8 @@ class GPT2(Backbone):
         dropout: float. Of the embeddings and before each residual addition, in training.
         attention_dropout: float. Of the attention's probabilities, in training.
         layer_norm_epsilon: float.
-        sequence_length: int or None. The preprocessor cuts and pads to this many tokens.
+        sequence_length: int or None. The preprocessor cuts and pads to this many tokens; None pads
+            to the longest text of the batch.
         return_attention: bool.
 
     Example:
@@ -232,7 +233,8 @@ class GPT2(Backbone):
     def init_cache(self, batch_size, length):
         """Room for the keys and values of `length` positions: one (B, 2, length, H, d) a block."""
         shape = (batch_size, 2, length, self.num_heads, self.hidden_dim // self.num_heads)
-        return tuple(ops.zeros(shape, self.compute_dtype) for _ in self.blocks)
+        # Of the blocks: a functional model's own dtype is not that of its layers.
+        return tuple(ops.zeros(shape, block.compute_dtype) for block in self.blocks)
 
     def step(self, token_ids, cache, index, lengths=None):
         """Reads some tokens more, with what is kept of those before.

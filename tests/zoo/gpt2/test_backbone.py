@@ -123,7 +123,9 @@ def test_half_precision(make_gpt2):
     outputs = half(inputs())["logits"]
     assert keras.backend.standardize_dtype(outputs.dtype) == "float32"
     np.testing.assert_allclose(outputs, full(inputs())["logits"], rtol=0, atol=0.02)
-    logits, cache = half.step(inputs()["token_ids"], half.init_cache(2, 8), 0)
+    empty = half.init_cache(2, 8)
+    assert {keras.backend.standardize_dtype(each.dtype) for each in empty} == {"bfloat16"}
+    logits, cache = half.step(inputs()["token_ids"], empty, 0)
     assert keras.backend.standardize_dtype(cache[0].dtype) == "bfloat16"
     np.testing.assert_allclose(logits, outputs[:, -1], rtol=0, atol=0.01)
 
