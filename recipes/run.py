@@ -17,7 +17,8 @@ from ..zoo.model import ZooModel
 from .config import Experiment, read_config, to_dict, write_config
 from .overrides import nearest
 from .replacing import replacing
-from .results import append_rows, commit, mean_and_sd
+from .report import best_line, report
+from .results import mean_and_sd
 from .run_presets import missing_presets, resolve, resolve_presets
 from .strategy import build_strategy, describe_hardware, is_chief
 from .tasks.task import Task
@@ -110,65 +111,17 @@ def run_experiment(
             continue
         of_variant = [run for run in runs if run.variant == variant]
         done = [_run(run, steps, _folder(run, out), strategy) for run in of_variant]
-        if not done[0].get("scores"):
+        if not all(result.get("scores") for result in done):
             continue
         summary[variant] = {
             name: mean_and_sd([result["scores"][name] for result in done])
             for name in done[0]["scores"]
         }
         if chief:
-            _report(of_variant, done, summary[variant], results)
+            report(of_variant, done, summary[variant], results)
     if experiment.choose_best and chief and summary:
-        print(_best_line(runs[0], summary), flush=True)
+        print(best_line(runs[0], summary), flush=True)
     return summary
-
-
-def _best_line(run: Experiment, summary: dict[str, dict[str, tuple[float, float]]]) -> str:
-    """What says which variant has the best dev score; `run` is one of the experiment's."""
-    task = run.task.create(run)
-    name, direction = task.monitor
-    monitored = f"{task.dev_split}_{name}"
-    choose = max if direction == "max" else min
-    best = choose(summary, key=lambda variant: summary[variant][monitored][0])
-    headline = f"{task.evaluation_splits[-1]}_{name}"
-    scores = " | ".join(f"{key} {summary[best][key][0]:.4g}" for key in (monitored, headline))
-    return f"{run.name}: best of {len(summary)} variants by {monitored}: {best} | {scores}"
-
-
-def _report(
-    runs: Sequence[Experiment],
-    done: Sequence[dict[str, Any]],
-    scores: dict[str, tuple[float, float]],
-    results: str | Path | None,
-) -> None:
-    """Prints the closing line of a variant, whose runs these are, and writes its rows."""
-    run, result = runs[0], done[0]
-    seeds = ", ".join(str(other.seed) for other in runs)
-    data = run.data.name or run.data.root
-    mean, sd = scores[result["headline"]]
-    print(
-        f"{run.name} {run.variant}: paper {run.paper or 'none'} | "
-        f"ours {result['headline']} {mean:.4g} ± {sd:.2g} | data {data} | seeds {seeds}",
-        flush=True,
-    )
-    if results is None:
-        return
-    minutes = mean_and_sd([result["minutes"] for result in done])[0]
-    common = {
-        "experiment": run.name,
-        "variant": run.variant,
-        "seeds": seeds,
-        "data": data,
-        "paper": run.paper,
-        "commit": commit(),
-        "minutes": f"{minutes:.1f}",
-        "hardware": result["hardware"],
-    }
-    rows = [
-        {**common, "metric": name, "mean": f"{mean:.6g}", "sd": f"{sd:.3g}"}
-        for name, (mean, sd) in scores.items()
-    ]
-    append_rows(results, rows)
 
 
 def build_trainer(

@@ -64,6 +64,10 @@ def test_each_variant_is_reported_when_it_is_done(toy_task, tmp_path, monkeypatc
     assert "toy default: paper 99.0 | ours test_accuracy" in capsys.readouterr().out
     assert rows(results) == {"default"}
 
+    # A variant of which only some seeds have been evaluated has no scores yet.
+    arguments = {"out": tmp_path, "variants": ["default"], "overrides": ["trainer.steps=2"]}
+    assert run_experiment(toy_task.toy, ("train",), seeds=(1, 2), **arguments) == {}
+
 
 def test_without_the_preset_the_others_run(started, tmp_path, capsys):
     experiment, presets = started
