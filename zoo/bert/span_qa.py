@@ -29,8 +29,8 @@ class BertSpanQA(BertTask):
     Args:
         backbone: `Bert`.
         window_length: int. Positions of a window; by default 384, or what the backbone has.
-        stride: int. Pieces from one window's start to the next one's; by default a third of a
-            window.
+        stride: int. Pieces from one window's start to the next one's, at most what a window holds
+            of the context; by default a third of a window.
         max_question_length: int. Pieces of a question that are kept; by default a sixth of a
             window.
         max_answer_length: int. Pieces.
@@ -65,13 +65,27 @@ class BertSpanQA(BertTask):
         name="bert_span_qa",
         **kwargs,
     ):
-        window_length = window_length or min(384, backbone.max_length)
-        stride = stride or window_length // 3
-        max_question_length = max_question_length or window_length // 6
-        if window_length > backbone.max_length:
+        if window_length is None:
+            window_length = min(384, backbone.max_length)
+        if not 5 <= window_length <= backbone.max_length:
             raise ValueError(
-                "`window_length` must be at most the backbone's `max_length`. Received: "
+                "`window_length` must be at most the backbone's `max_length` and at least 5, for "
+                "[CLS], a piece of the question, [SEP], one of the context and [SEP]. Received: "
                 f"window_length={window_length}, max_length={backbone.max_length}"
+            )
+        stride = window_length // 3 if stride is None else stride
+        if max_question_length is None:
+            max_question_length = max(window_length // 6, 1)
+        if max_question_length < 1:
+            raise ValueError(
+                "`max_question_length` must be at least 1. Received: "
+                f"max_question_length={max_question_length}"
+            )
+        if not 1 <= stride <= window_length - max_question_length - 3:
+            raise ValueError(
+                "`stride` must be at least 1 and at most `window_length` - `max_question_length` - "
+                f"3, what a window holds of the context. Received: stride={stride}, "
+                f"window_length={window_length}, max_question_length={max_question_length}"
             )
         if max_answer_length < 1:
             raise ValueError(
@@ -126,7 +140,8 @@ class BertSpanQA(BertTask):
             num_answers: int. K.
 
         Returns:
-            dict: `answers` (B, K) string, best first, "" where there is no further one; `starts`
+            dict: `answers` (B, K) string, best first, each text once, "" where there is no further
+            one among the best 4 K + 16 spans; `starts`
             and `ends` (B, K) int64, the characters of the context that they are, the end exclusive;
             `scores` (B, K) float32, the sum of both logits; `probabilities` (B, K) float32, softmax
             of the scores, with `null_answers` against the null score; `null_scores` (B,) float32;

@@ -96,6 +96,28 @@ def test_answers_are_where_they_say(model):
     assert found["answer"][2] == b""
 
 
+@pytest.mark.parametrize("length", range(5, 41))
+def test_every_backbone_has_windows(length, make_bert):
+    """What is left to the constructor fits whatever length the backbone has."""
+    model = zoo.BertSpanQA(make_bert(num_layers=1, max_length=length))
+    check_windows(model.window_length, model.stride, model.max_question_length)
+
+
+def test_each_text_is_one_answer(model):
+    """Of spans with the same text the best stays, as in run_squad; the rest moves up."""
+    context = "the cat sat. the cat sat. the cat sat."
+    found = {k: v.numpy() for k, v in model.answer(["who"], [context], num_answers=8).items()}
+    answers = found["answers"][0].tolist()
+    assert len(set(answers)) == 8 and b"" not in answers
+    many = {k: v.numpy() for k, v in model.answer(["who"], [context], num_answers=40).items()}
+    real = many["scores"][0] > NONE / 2
+    texts = many["answers"][0][real].tolist()
+    assert len(set(texts)) == len(texts) < 40 and texts[:8] == answers
+    assert set(many["answers"][0][~real].tolist()) == {b""}
+    # All that is at most four pieces long: four beginnings, four lengths.
+    assert len(texts) == 16
+
+
 def test_no_answer(make_bert, fill_weights):
     plain, null = (
         fill_weights(zoo.BertSpanQA(make_bert(), null_answers=flag, null_threshold=threshold))
@@ -138,6 +160,22 @@ def test_errors(model, make_bert):
     blind = zoo.BertSpanQA(make_bert(vocabulary=None, vocabulary_size=9))
     with pytest.raises(ValueError, match="`backbone` must have a vocabulary"):
         blind.answer(["who"], ["the cat"])
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ({"window_length": 0}, "`window_length` must be .* at least 5.* window_length=0, max_l"),
+        ({"window_length": 41}, "`window_length` must be at most .* window_length=41, max_leng"),
+        ({"stride": 0}, "`stride` must be at least 1 .* stride=0, window_length=40"),
+        ({"stride": 32}, "`stride` must be .* `window_length` - .* stride=32, window_length=40"),
+        ({"max_question_length": 0}, "`max_question_length` must be at least 1. .*length=0"),
+        ({"max_question_length": 30}, "`stride` must be .* max_question_length=30"),
+    ],
+)
+def test_windows_are_checked_when_the_model_is_made(arguments, message, make_bert):
+    with pytest.raises(ValueError, match=message):
+        zoo.BertSpanQA(make_bert(num_layers=1), **arguments)
 
 
 def test_questions_and_contexts_are_one_of_each(model):
