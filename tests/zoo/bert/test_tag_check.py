@@ -1,0 +1,22 @@
+"""Targets that are no tags are refused where they are used."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from polysemy import zoo
+
+
+@pytest.mark.parametrize("head", ["softmax", "crf"])
+@pytest.mark.parametrize("eagerly", [True, False])
+def test_targets_that_are_no_tags(head, eagerly, make_bert):
+    """A CRF would give them a great loss, a softmax on a GPU no number."""
+    model = zoo.BertTagger(make_bert(num_layers=1), ["O", "B"], head=head)
+    model.compile(run_eagerly=eagerly, jit_compile=False)
+    inputs = model.preprocessor.tokens([["unaffable", "cats"], ["who"]])
+    model.train_on_batch(inputs, np.array([[0, 1], [1, 9]]))  # a 9 at padding
+    for wrong, found in ((2, "from, to.*0.*2"), (-1, "from, to.*-1.*1")):
+        with pytest.raises(
+            tf.errors.InvalidArgumentError, match=f"(?s)`y` must be ids of the 2 tags, .*{found}"
+        ):
+            model.train_on_batch(inputs, np.array([[0, wrong], [1, 0]]))
