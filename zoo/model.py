@@ -42,6 +42,10 @@ class ZooModel(keras.Model):
         """Non-trainable weights that are no part of the model's file: states kept between calls."""
         return []
 
+    def leaves_out(self, path):
+        """Whether a preset may have a weight of this path that this model does not have."""
+        return False
+
     def get_config(self):
         config = {"name": self.name, "trainable": self.trainable}
         if self._layers_dtype is not None:

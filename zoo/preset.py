@@ -209,7 +209,8 @@ def load(directory, cls: type | None = None, overrides: dict | None = None) -> k
     tensors = _read_weights(directory / WEIGHTS)
     variables = saved_variables(model)
     table = [Weight(variable.path, variable.path) for variable in variables]
-    assign_weights(variables, tensors, table, origin=str(directory / WEIGHTS))
+    ignore = getattr(model, "leaves_out", lambda path: False)
+    assign_weights(variables, tensors, table, origin=str(directory / WEIGHTS), ignore=ignore)
     while cls is not None and not isinstance(model, cls):
         model = model.backbone
     return model

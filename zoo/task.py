@@ -19,6 +19,9 @@ class TaskModel(ZooModel):
     def transient_variables(self):
         return [] if self.backbone is None else self.backbone.transient_variables
 
+    def leaves_out(self, path):
+        return self.backbone is not None and self.backbone.leaves_out(path)
+
     def get_config(self):
         backbone = self.backbone
         return {

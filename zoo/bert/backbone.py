@@ -32,7 +32,7 @@ class Bert(Backbone):
         num_layers: int. K.
         num_heads: int. H.
         hidden_dim: int. D, divisible by H.
-        intermediate_dim: int. Width of the feed-forward networks.
+        intermediate_dim: int. Width of the feed-forward networks; by default 4 D.
         max_length: int. Positions; longer inputs are refused.
         num_segments: int.
         activation: "gelu" (exact, in PyTorch's weights) or "gelu_tanh" (in Google's program).
@@ -83,16 +83,30 @@ class Bert(Backbone):
         **kwargs,
     ):
         vocabulary_size = _checked_size(vocabulary, vocabulary_size)
+        intermediate_dim = 4 * hidden_dim if intermediate_dim is None else intermediate_dim
+        for argument, number in (
+            ("num_layers", num_layers),
+            ("num_heads", num_heads),
+            ("hidden_dim", hidden_dim),
+            ("intermediate_dim", intermediate_dim),
+            ("max_length", max_length),
+            ("num_segments", num_segments),
+        ):
+            if number < 1:
+                raise ValueError(f"`{argument}` must be at least 1. Received: {argument}={number}")
         if hidden_dim % num_heads:
             raise ValueError(
                 "`hidden_dim` must be divisible by `num_heads`. Received: "
                 f"hidden_dim={hidden_dim}, num_heads={num_heads}"
             )
-        if num_layers < 1:
-            raise ValueError(f"`num_layers` must be at least 1. Received: num_layers={num_layers}")
+        if sequence_length is not None and not 3 <= sequence_length <= max_length:
+            raise ValueError(
+                "`sequence_length` must be at least 3, for [CLS], a piece and [SEP], and at most "
+                f"`max_length`. Received: sequence_length={sequence_length}, "
+                f"max_length={max_length}"
+            )
         if pooling not in ("cls", "mean", None):
             raise ValueError(f'`pooling` must be "cls", "mean" or None. Received: {pooling!r}')
-        intermediate_dim = intermediate_dim or 4 * hidden_dim
 
         # === Layers ===
         embeddings = TokenSegmentPositionEmbedding(
@@ -215,6 +229,10 @@ class Bert(Backbone):
     def unused_weights(self, output):
         """The weights that one of the outputs does not depend on."""
         return [] if self.pooler is None or output == "pooled_output" else self.pooler.weights
+
+    def leaves_out(self, path):
+        """Whether a preset's weight of this path is of a pooler that this model does not have."""
+        return self.pooling != "cls" and path.startswith("pooler/")
 
     def save_as_huggingface(self, directory):
         """Writes a folder that `transformers.BertModel.from_pretrained` reads.

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from polysemy.zoo.bert.backbone import Bert
 from polysemy.zoo.bert.features import BertFeatures
+from polysemy.zoo.bert.text_classifier import BertTextClassifier
 
 TEXTS = ["the cat sat on the mat.", "unaffable", "who?"]
 
@@ -138,6 +139,23 @@ def test_preset_folder(make_bert, arrays, tmp_path):
         np.testing.assert_array_equal(array, expected[name])
 
 
+def test_preset_without_its_pooler(make_bert, arrays, tmp_path):
+    """A pooling without weights takes nothing from the weights that another one has."""
+    bert = make_bert()
+    bert.save_to_preset(tmp_path / "bert")
+    BertTextClassifier(bert, num_classes=2).save_to_preset(tmp_path / "task")
+    expected = run(bert, TEXTS, arrays)["sequence_output"]
+    for folder, pooling in (("bert", "mean"), ("bert", None), ("task", "mean")):
+        loaded = Bert.from_preset(tmp_path / folder, pooling=pooling)
+        assert loaded.pooling == pooling and len(loaded.weights) == len(bert.weights) - 2
+        np.testing.assert_array_equal(run(loaded, TEXTS, arrays)["sequence_output"], expected)
+    Bert.from_preset(tmp_path / "bert", pooling="mean").save_to_preset(tmp_path / "mean")
+    with pytest.raises(ValueError, match="missing tensor 'pooler/kernel'"):
+        Bert.from_preset(tmp_path / "mean", pooling="cls")
+    with pytest.raises(ValueError, match="superfluous tensor 'block_1/"):
+        Bert.from_preset(tmp_path / "bert", pooling="mean", num_layers=1)
+
+
 def test_mixed_precision(make_bert, arrays):
     expected = run(make_bert(), TEXTS, arrays)["sequence_output"]
     bert = make_bert(dtype="mixed_bfloat16")
@@ -166,7 +184,16 @@ def test_every_weight_gets_a_gradient(make_bert, without_gradient):
             {"hidden_dim": 9},
             "`hidden_dim` must be divisible by `num_heads`. Received: hidden_dim=9",
         ),
-        ({"num_layers": 0}, "`num_layers` must be at least 1"),
+        ({"num_layers": 0}, "`num_layers` must be at least 1. Received: num_layers=0"),
+        ({"num_heads": 0}, "`num_heads` must be at least 1. Received: num_heads=0"),
+        ({"num_segments": 0}, "`num_segments` must be at least 1. Received: num_segments=0"),
+        ({"intermediate_dim": 0}, "`intermediate_dim` must be at least 1. Received: inter.*=0"),
+        ({"max_length": 0}, "`max_length` must be at least 1. Received: max_length=0"),
+        (
+            {"sequence_length": 41},
+            "`sequence_length` must be .* at most `max_length`. .*sequence_length=41, max_le",
+        ),
+        ({"sequence_length": 2}, "`sequence_length` must be at least 3, .* sequence_length=2"),
         ({"pooling": "max"}, '`pooling` must be "cls", "mean" or None'),
         ({"vocabulary": None}, "`vocabulary` or `vocabulary_size` must be given"),
         ({"vocabulary_size": 10}, "`vocabulary_size` must be at least the number of pieces"),
