@@ -3,8 +3,15 @@ import functools
 import tensorflow as tf
 
 from .beam_search import beam_search
+from .checks import (
+    checked_prompts,
+    checked_sampling,
+    checked_seeds,
+    checked_stops,
+    checked_texts,
+)
 from .decoding import decode
-from .sampling import DTYPES, Sampling, asserted
+from .sampling import DTYPES, asserted
 
 _IDS = tf.TensorSpec([None, None], tf.int32, name="token_ids")
 _LENGTHS = tf.TensorSpec([None], tf.int32, name="lengths")
@@ -23,8 +30,8 @@ class Generator:
     Shapes: B rows, P tokens of the longest prompt, T tokens of the longest answer.
 
     Args:
-        model: has `init_cache` and `step`, see the package, and `max_length`, the most positions
-            that a row may have, or None.
+        model: has `init_cache` and `step`, see the package; it may have `max_length`, the most
+            positions that a row may have, and `vocabulary_size`, which ids are checked against.
         input_specs: nest of `tf.TensorSpec` or None. Of the encoder's inputs, if it has one.
 
     Example:
@@ -38,6 +45,7 @@ class Generator:
     def __init__(self, model, input_specs=None):
         self.model = model
         self.max_length = getattr(model, "max_length", None)
+        self.vocabulary_size = getattr(model, "vocabulary_size", None)
         signature = (_IDS, _LENGTHS, _OPTIONS, _STOPS, _SEEDS, input_specs)
         if input_specs is None:
             signature = signature[:-1]
@@ -62,11 +70,13 @@ class Generator:
             (B,) float32, see `decode` and `beam_search`.
 
         Raises:
-            ValueError: a prompt is empty or too long; the options contradict each other.
+            ValueError: a prompt is empty or too long; an id is not in the vocabulary; an argument
+                is of another kind.
         """
-        sampling = Sampling() if sampling is None else sampling
-        if not isinstance(prompts, tf.RaggedTensor):
-            prompts = tf.ragged.constant(prompts, dtype=tf.int32, ragged_rank=1)
+        sampling = checked_sampling(sampling)
+        prompts = checked_prompts(prompts, self.vocabulary_size)
+        stop_tokens = checked_stops(stop_tokens, self.vocabulary_size)
+        seeds = checked_seeds(seeds)
         lengths = tf.cast(prompts.row_lengths(), tf.int32)
         shortest, longest = (0, 0) if not len(lengths) else (min(lengths), max(lengths))
         if shortest < 1:
@@ -84,7 +94,7 @@ class Generator:
             prompts.to_tensor(),
             lengths,
             sampling.tensors(),
-            tf.constant(list(stop_tokens), tf.int32),
+            tf.constant(stop_tokens),
             row_seeds(seeds, len(lengths)),
         )
         function = self._search if sampling.num_beams > 1 else self._decode
@@ -193,9 +203,8 @@ def generate(model, prompts, sampling=None, seeds=0, stop_tokens=None, stop=None
     >>> len(texts)
     2
     """
-    if isinstance(prompts, (str, bytes)):
-        raise ValueError(f"`prompts` must be a list of str. Received: prompts={prompts!r}")
-    if not len(prompts):
+    prompts = checked_texts("prompts", prompts)
+    if not prompts:
         return []
     preprocessor = model.preprocessor
     if preprocessor is None:
@@ -205,16 +214,13 @@ def generate(model, prompts, sampling=None, seeds=0, stop_tokens=None, stop=None
         )
     if stop_tokens is None:
         stop_tokens = [] if preprocessor.end_id is None else [preprocessor.end_id]
-    size = len(preprocessor.vocabulary)
-    if not all(0 <= token < size for token in stop_tokens):
-        raise ValueError(
-            f"`stop_tokens` must be ids from 0 to {size - 1}. Received: {list(stop_tokens)}"
-        )
-    unknown = sorted(set(stop or ()) - set(preprocessor.vocabulary))
+    stop_tokens = checked_stops(stop_tokens, len(preprocessor.vocabulary)).tolist()
+    stop = checked_texts("stop", () if stop is None else stop)
+    unknown = [token for token in stop if token not in preprocessor.vocabulary]
     if unknown:
         raise ValueError(f"`stop` must be tokens of the vocabulary. Received: {unknown}")
-    stop_tokens = [*stop_tokens, *(preprocessor.vocabulary.index(token) for token in stop or ())]
-    prompts = preprocessor.prompts(tf.constant(list(prompts), tf.string))
+    stop_tokens += [preprocessor.vocabulary.index(token) for token in stop]
+    prompts = preprocessor.prompts(tf.constant(prompts, tf.string))
     answer = model.generator(prompts, sampling, seeds, stop_tokens)
     texts = preprocessor.decode(answer["token_ids"], skip_specials=True)
     return [text.decode("utf-8") for text in texts.numpy()]

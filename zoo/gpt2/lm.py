@@ -73,6 +73,10 @@ class GPT2CausalLM(TaskModel):
         """The most positions that prompt and answer can have together."""
         return self.backbone.max_length
 
+    @property
+    def vocabulary_size(self):
+        return self.backbone.vocabulary_size
+
     def make_preprocessor(self):
         return self.backbone.preprocessor
 

@@ -15,6 +15,8 @@ class ToyModel:
     It keeps the protocol of `polysemy.zoo.generation` with a cache that is no Transformer's.
     """
 
+    vocabulary_size = SIZE
+
     def __init__(self, max_length=40, seed=3):
         draw = np.random.default_rng(seed)
         self.max_length = max_length

@@ -150,6 +150,43 @@ def test_bad_prompts_and_seeds(generator):
         generator([[1]], Sampling(max_length=2), seeds=[1, 2])
 
 
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ({"prompts": [[1, -1], [11]]}, r"`prompts` must be ids from 0 to 10. Received: \[-1, 11\]"),
+        ({"prompts": tf.ragged.constant([[1], [12]])}, r"`prompts` must be ids from 0 to 10.*\[12"),
+        (
+            {"prompts": tf.ragged.constant([["a"]])},
+            "a ragged int tensor.*Received: string of shape",
+        ),
+        ({"prompts": "ab"}, "`prompts` must be a list of lists of int.*Received: prompts='ab'"),
+        ({"prompts": [1, 2]}, r"`prompts` must be a list of lists.*Received: prompts=\[1, 2\]"),
+        ({"prompts": [[1.5]]}, "`prompts` must be a list of lists of int"),
+        ({"prompts": 3}, "`prompts` must be a list of lists of int.*prompts=3"),
+        ({"stop_tokens": [4, 11]}, r"`stop_tokens` must be ids from 0 to 10. Received: \[11\]"),
+        ({"stop_tokens": [-1]}, r"`stop_tokens` must be ids from 0 to 10. Received: \[-1\]"),
+        ({"stop_tokens": "4"}, "`stop_tokens` must be a list of int. Received: stop_tokens='4'"),
+        ({"seeds": 1.5}, "`seeds` must be one integer, or one for each.*Received: seeds=1.5"),
+        ({"seeds": [True]}, "`seeds` must be one integer"),
+        ({"sampling": {"max_length": 2}}, "`sampling` must be a `Sampling`. Received: sampling={"),
+    ],
+    ids=str,
+)
+def test_bad_arguments(toy, generator, arguments, message):
+    assert generator.vocabulary_size == toy.vocabulary_size
+    with pytest.raises(ValueError, match=message):
+        generator(**{"prompts": [[1]], "sampling": Sampling(max_length=2), **arguments})
+
+
+def test_ids_of_other_kinds(generator, rows):
+    sampling = Sampling(max_length=2)
+    expected = rows(generator([[1, 2], [3, 4]], sampling))
+    for prompts in (np.array([[1, 2], [3, 4]]), tf.constant([[1, 2], [3, 4]]), ((1, 2), (3, 4))):
+        assert rows(generator(prompts, sampling, seeds=tf.constant([2, 3]))) == expected
+    ragged = tf.ragged.constant([[1, 2], [3, 4]], dtype=tf.int64)
+    assert rows(generator(ragged, sampling, seeds=2**40, stop_tokens=np.array([], int))) == expected
+
+
 def test_options_that_come_as_tensors_are_checked(generator):
     def call(length=2, **options):
         tensors = {**Sampling(max_length=2).tensors(), **options}

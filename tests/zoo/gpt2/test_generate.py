@@ -43,6 +43,12 @@ def test_bad_calls(model):
         model.generate(["a"], stop_tokens=[267])
     with pytest.raises(ValueError, match=r"`stop` must be tokens of the vocabulary.*\['zz'\]"):
         model.generate(["a"], stop=["zz"])
+    with pytest.raises(ValueError, match="`stop` must be a list of str. Received: stop='he'"):
+        model.generate(["a"], stop="he")
+    with pytest.raises(ValueError, match=r"`prompts` must be a list of str. Received: .*\[1\]"):
+        model.generate([1])
+    with pytest.raises(ValueError, match=r"`prompts` must be ids from 0 to 266. Received: \[267\]"):
+        model.generator([[267]])
     with pytest.raises(ValueError, match="fit the model's 96 positions. Received: a prompt of 90"):
         model.generate(["x" * 90], Sampling(max_length=7))
     without = GPT2CausalLM(GPT2(vocabulary_size=9, num_layers=1, num_heads=1, hidden_dim=4))
