@@ -122,6 +122,7 @@ def convert_gpt2(checkpoint: Path, out: Path, target: str, allow_pickle: bool) -
         'polysemy generate gpt2_dir "The river bank"',
         'polysemy generate gpt2_dir "The river" "A bank" --temperature 0.8 --top-k 40 --seed 1',
         'polysemy generate gpt2_dir "The river bank" --num-beams 4 --length-penalty 0.6',
+        'polysemy generate gpt2_dir "The river bank" --stop Ċ --stop .',
     )
 )
 @click.argument("preset")
@@ -136,11 +137,20 @@ def convert_gpt2(checkpoint: Path, out: Path, target: str, allow_pickle: bool) -
 @click.option("--repetition-penalty", default=1.0, help="More than 1 lowers what was there.")
 @click.option("--no-repeat-ngram", default=0, help="No sequence of so many tokens twice.")
 @click.option("--seed", default=0, help="Of the first prompt; the next ones count on.")
-def generate(preset: str, prompts: tuple[str, ...], seed: int, **options) -> None:
+@click.option(
+    "--stop",
+    multiple=True,
+    metavar="TOKEN",
+    help="End at this token, too (Ċ: a line's end). Repeatable.",
+)
+def generate(
+    preset: str, prompts: tuple[str, ...], seed: int, stop: tuple[str, ...], **options
+) -> None:
     """Continue texts by a language model. PRESET is a name or a folder; prints PROMPT and more."""
     from .. import zoo
 
     sampling = zoo.Sampling(**options)
     model = zoo.GPT2CausalLM.from_preset(preset)
-    for prompt, text in zip(prompts, model.generate(prompts, sampling, seed), strict=True):
+    texts = model.generate(prompts, sampling, seed, stop=stop)
+    for prompt, text in zip(prompts, texts, strict=True):
         click.echo(prompt + text)

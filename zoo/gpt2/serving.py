@@ -11,20 +11,23 @@ PROMPTS = tf.TensorSpec([None], tf.string, name="prompts")
 def signatures(model):
     """The signatures `generate` and `next_word` of a `GPT2CausalLM` with a vocabulary.
 
-    `generate`: `prompts` (B,) string, the options of `Sampling` as scalars and `seed` () int32 ->
-    `texts` (B,) string, what was added; `lengths` (B,) int32 tokens; `scores` (B,) float32. Row i
-    draws by `seed` + i. The end of the document stops a text.
+    `generate`: `prompts` (B,) string, the options of `Sampling` as scalars, `seed` () int32 and
+    `stop` (S,) string -> `texts` (B,) string, what was added; `lengths` (B,) int32 tokens; `scores`
+    (B,) float32. Row i draws by `seed` + i. The end of the document stops a text, and so do the
+    tokens of the vocabulary in `stop`, such as "Ċ", a line's end.
 
     `next_word`: `prompts` (B,) string, `top_k` () int32 -> `tokens` (B, K) string, the most
     probable next tokens, best first, and their `probabilities` (B, K) float32.
 
-    A server fills in what a request leaves out: the defaults of `Sampling`, seed 0, `top_k` 5.
+    A server fills in what a request leaves out: the defaults of `Sampling`, seed 0, no `stop`,
+    `top_k` 5.
     """
     options = {name: tf.TensorSpec([], dtype, name=name) for name, dtype in DTYPES.items()}
     generate = {
         "prompts": PROMPTS,
         **options,
         "seed": tf.TensorSpec([], tf.int32, name="seed"),  # as clients send a plain number
+        "stop": tf.TensorSpec([None], tf.string, name="stop"),
     }
     next_word = {"prompts": PROMPTS, "top_k": tf.TensorSpec([], tf.int32, name="top_k")}
     return {
@@ -52,6 +55,7 @@ def _generate(model, inputs):
         repetition_penalty=default["repetition_penalty"],
         no_repeat_ngram=default["no_repeat_ngram"],
         seed=tf.constant(0),  # noqa: B008, as the others
+        stop=tf.constant([], tf.string),  # noqa: B008
     ):
         options = {
             "max_length": max_length,
@@ -64,18 +68,38 @@ def _generate(model, inputs):
             "repetition_penalty": repetition_penalty,
             "no_repeat_ngram": no_repeat_ngram,
         }
+        stops = tf.constant(stop_tokens, tf.int32, shape=[len(stop_tokens)])
+        stops = tf.concat([stops, _ids_of(preprocessor, stop)], axis=0)
         ids = preprocessor.prompts(prompts)
         found = model.generator.in_graph(
             ids.to_tensor(),
             tf.cast(ids.row_lengths(), tf.int32),
             options,
-            tf.constant(stop_tokens, tf.int32, shape=[len(stop_tokens)]),
+            stops,
             row_seeds(seed, tf.shape(prompts)[0]),
         )
         texts = preprocessor.decode(found["token_ids"], skip_specials=True)
         return {"texts": texts, "lengths": found["lengths"], "scores": found["scores"]}
 
     return generate
+
+
+def _ids_of(preprocessor, tokens):
+    """Tokens of the vocabulary as they are written there: (S,) string -> (S,) int32."""
+    size = len(preprocessor.vocabulary)
+
+    def look_up():
+        known = preprocessor.byte_pair.tokens.lookup(tf.range(size, dtype=tf.int64))  # (V,)
+        same = tf.equal(tokens[:, None], known)  # (S, V)
+        check = tf.debugging.Assert(
+            tf.reduce_all(tf.reduce_any(same, axis=1)),
+            ["`stop` must be tokens of the vocabulary. Received:", tokens],
+        )
+        with tf.control_dependencies([check]):
+            return tf.argmax(same, axis=1, output_type=tf.int32)
+
+    # The vocabulary is large, and few requests name a stop.
+    return tf.cond(tf.size(tokens) > 0, look_up, lambda: tf.zeros([0], tf.int32))
 
 
 def _next_word(model, inputs):

@@ -70,7 +70,7 @@ def exported(directory):
 
 
 def scalars(**options):
-    tensors = {**Sampling().tensors(), "seed": tf.constant(0)}
+    tensors = {**Sampling().tensors(), "seed": tf.constant(0), "stop": tf.constant([], tf.string)}
     return tensors | {
         name: tf.constant(value, tensors[name].dtype) for name, value in options.items()
     }
@@ -87,6 +87,19 @@ def test_exported_equals_direct(model, exported):
         seed = options.pop("seed", 0)
         expected = model.generate(PROMPTS, Sampling(**options), seeds=seed)
         assert [text.decode() for text in found["texts"].numpy()] == expected
+
+
+def test_stop_tokens_of_a_request(model, exported):
+    prompt, sampling = tf.constant(PROMPTS[:1]), Sampling(max_length=8)
+    ids = model.generator(model.preprocessor.prompts(PROMPTS[:1]), sampling)["token_ids"].numpy()[0]
+    vocabulary = model.backbone.vocabulary
+    stop = [vocabulary[ids[5]], vocabulary[0] if vocabulary[0] not in ids else "é"]
+    (expected,) = model.generate(PROMPTS[:1], sampling, stop=stop)
+    found = exported["generate"](prompts=prompt, **scalars(max_length=8, stop=stop))
+    assert found["lengths"].numpy() == [list(ids).index(ids[5])]
+    assert found["texts"].numpy()[0].decode() == expected
+    with pytest.raises(tf.errors.InvalidArgumentError, match="`stop` must be tokens of the vocab"):
+        exported["generate"](prompts=prompt, **scalars(stop=["zz"]))
 
 
 def test_next_word(model, exported):
@@ -171,6 +184,13 @@ def test_the_commands(model, tmp_path, capsys):
     texts = model.generate(PROMPTS[:2], sampling, seeds=2)
     expected = "".join(p + text + "\n" for p, text in zip(PROMPTS, texts, strict=False))
     assert capsys.readouterr().out == expected
+    ids = model.generator(model.preprocessor.prompts(["the"]))["token_ids"].numpy()[0]
+    stop = [model.backbone.vocabulary[ids[5]], "he"]
+    words = [word for token in stop for word in ("--stop", token)]
+    assert cli.main(["generate", preset, "the", *words]) == 0
+    (text,) = model.generate(["the"], stop=stop)
+    assert text != model.generate(["the"])[0]
+    assert capsys.readouterr().out == f"the{text}\n"
     assert cli.main(["generate", preset, "a", "--max-length", "0"]) == 1
     assert "`max_length` must be at least 1" in capsys.readouterr().err
 
