@@ -35,7 +35,7 @@ class Generator:
         input_specs: nest of `tf.TensorSpec` or None. Of the encoder's inputs, if it has one.
 
     Example:
-    >>> from polysemy.zoo import GPT2, GPT2CausalLM
+    >>> from polysemy.zoo import GPT2, GPT2CausalLM, Sampling
     >>> generator = Generator(GPT2CausalLM(GPT2.from_size("tiny", vocabulary_size=300)))
     >>> answer = generator([[5, 6, 7], [8]], Sampling(max_length=4))
     >>> answer["token_ids"].shape, answer["lengths"].numpy().tolist()
@@ -195,7 +195,7 @@ def generate(model, prompts, sampling=None, seeds=0, stop_tokens=None, stop=None
         ValueError: a prompt is too long, an option is impossible, a stop token unknown.
 
     Example:
-    >>> from polysemy.zoo import GPT2, GPT2CausalLM
+    >>> from polysemy.zoo import GPT2, GPT2CausalLM, Sampling
     >>> from polysemy.zoo.text.byte_pair_files import vocabulary_of_merges
     >>> vocabulary = vocabulary_of_merges([])
     >>> model = GPT2CausalLM(GPT2.from_size("tiny", vocabulary=vocabulary, merges=[]))
