@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from polysemy import zoo
 from polysemy.zoo.bert.backbone import Bert
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -66,3 +67,15 @@ def make_bert():
         return fill(Bert(**{"vocabulary": list(VOCABULARY), **SMALL, **arguments}))
 
     return make
+
+
+@pytest.fixture
+def pretrainer(make_bert, fill_weights):
+    return fill_weights(zoo.BertPretrainer(make_bert(activation="gelu_tanh")))
+
+
+@pytest.fixture
+def folder(pretrainer, tmp_path):
+    """A Hugging Face folder of the pre-trained model."""
+    pretrainer.save_as_huggingface(tmp_path / "hf")
+    return tmp_path / "hf"
