@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 _LETTERS = {"IO": "I", "IOB1": "BI", "BIO": "BI", "BIOES": "BIES", "BIOUL": "BIUL"}
-_ALIASES = {"IOB2": "BIO", "IOBES": "BIOES", "BILOU": "BIOUL"}
+_ALIASES = {"IOB2": "BIO", "IOB": "IOB1", "IOBES": "BIOES", "BILOU": "BIOUL"}
 
 
 def crf_constraints(tags: Sequence[str], scheme: str | None) -> np.ndarray | None:
@@ -13,7 +13,8 @@ def crf_constraints(tags: Sequence[str], scheme: str | None) -> np.ndarray | Non
 
     Args:
         tags: sequence of str. The tag of each id, `O` or `letter-type`.
-        scheme: str. "BIO" (IOB2), "BIOES", "BIOUL" (BILOU), "IOB1" or "IO"; None: no constraints.
+        scheme: str. "BIO" (IOB2), "BIOES" (IOBES), "BIOUL" (BILOU), "IOB1" (IOB) or "IO", in any
+            case; None: no constraints.
 
     Returns:
         (T + 2, T + 2) bool, True where row may be followed by column; row T is the start of the
@@ -29,10 +30,11 @@ def crf_constraints(tags: Sequence[str], scheme: str | None) -> np.ndarray | Non
     """
     if scheme is None:
         return None
-    name = _ALIASES.get(scheme, scheme)
+    name = str(scheme).upper()
+    name = _ALIASES.get(name, name)
     if name not in _LETTERS:
         raise ValueError(
-            f"`scheme` must be None or one of {', '.join((*_LETTERS, *_ALIASES))}. "
+            f"`scheme` must be None or one of {', '.join(_LETTERS)} (or {', '.join(_ALIASES)}). "
             f"Received: scheme={scheme!r}"
         )
     if len(set(tags)) != len(tags):

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16", "bfloat16", "float16", "float64")
+
 
 @dataclasses.dataclass(frozen=True)
 class DataConfig:
@@ -75,7 +77,8 @@ class TrainerConfig:
         gradient_accumulation: int. Batches whose gradients are averaged into one update.
         patience: int or None. Epochs without a better dev score after which training ends; None:
             never.
-        mixed_precision: str. Keras dtype policy: "float32", "mixed_bfloat16", "mixed_float16" …
+        mixed_precision: str. Keras dtype policy: "float32", "mixed_bfloat16", "mixed_float16",
+            "bfloat16", "float16" or "float64".
         jit_compile: bool. Compile the training step with XLA.
         strategy: str. "auto", "one_device", "mirrored", "multi_worker" or "tpu".
     """
@@ -122,6 +125,17 @@ class TrainerConfig:
             raise ValueError(
                 "`trainer.layer_decay` must be above 0 and at most 1. "
                 f"Received: layer_decay={self.layer_decay}."
+            )
+        if self.gradient_clip_norm is not None and not self.gradient_clip_norm > 0:
+            raise ValueError(
+                "`trainer.gradient_clip_norm` must be positive, or none for no clipping. "
+                f"Received: gradient_clip_norm={self.gradient_clip_norm}."
+            )
+        if self.mixed_precision not in PRECISIONS:
+            raise ValueError(
+                "`trainer.mixed_precision` must be one of "
+                f"{', '.join(PRECISIONS)}{nearest(self.mixed_precision, PRECISIONS)}. "
+                f"Received: mixed_precision={self.mixed_precision!r}."
             )
 
     def check_warmup(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import json
 import types
 import typing
 from collections.abc import Iterable, Mapping
@@ -82,6 +83,8 @@ def _parse(text: str, hint: Any) -> Any:
     if origin in (typing.Union, types.UnionType):
         if type(None) in arguments and text.lower() in NOTHING:
             return None
+        if list in arguments and text.lstrip().startswith("["):
+            return _parse(text, list)  # a list that is cut off is no text
         for argument in arguments:
             if argument is not type(None):
                 try:
@@ -108,6 +111,11 @@ def _parse(text: str, hint: Any) -> Any:
             return int(number)
     if hint is float:
         return float(text)
+    if hint is list:
+        value = json.loads(text)
+        if not isinstance(value, list):
+            raise ValueError(text)
+        return value
     if hint is str:
         return text
     raise ValueError(text)  # a mapping: set by its entries

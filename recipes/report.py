@@ -28,9 +28,10 @@ def report(
     seeds = ", ".join(str(other.seed) for other in runs)
     data = run.data.name or run.data.root
     mean, sd = scores[result["headline"]]
+    spread = f" ± {sd:.2g}" if len(runs) > 1 else ""  # one seed measures none
     print(
         f"{run.name} {run.variant}: paper {run.paper or 'none'} | "
-        f"ours {result['headline']} {mean:.4g} ± {sd:.2g} | data {data} | seeds {seeds}",
+        f"ours {result['headline']} {mean:.4g}{spread} | data {data} | seeds {seeds}",
         flush=True,
     )
     if results is None:

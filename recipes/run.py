@@ -38,6 +38,11 @@ MOVABLE = (
 )
 
 
+# What a training leaves behind. Without any of it a folder is free for another configuration: the
+# one that is there may have been refused.
+RESULTS = ("metrics.csv", "checkpoint/state.npz", "best.weights.h5", "result.json")
+
+
 def run_experiment(
     experiment: Experiment | str,
     steps: Sequence[str] = ("train", "evaluate"),
@@ -274,9 +279,11 @@ def _say_nothing(text: str) -> None:
 
 
 def _claim(run: Experiment, directory: Path, chief: bool) -> None:
-    """Writes `config.json` into the run's folder; refuses a folder of another configuration."""
+    """Writes `config.json` into the run's folder; refuses a folder with the results of another
+    configuration.
+    """
     path = directory / "config.json"
-    if path.exists():
+    if path.exists() and any((directory / name).exists() for name in RESULTS):
         out = _runs_folder(directory)
         old = _flatten(json.loads(path.read_text(encoding="utf-8")), out)
         new = _flatten(json.loads(json.dumps(to_dict(run))), out)

@@ -23,7 +23,8 @@ def build_strategy(name: str) -> tf.distribute.Strategy | None:
     anything else runs on TensorFlow.
 
     Raises:
-        ValueError: an unknown name, no cluster in `TF_CONFIG` for "multi_worker", no TPU for "tpu".
+        ValueError: an unknown name, no cluster in `TF_CONFIG` for "multi_worker", a `TF_CONFIG`
+            that is no JSON object, no TPU for "tpu".
 
     Example:
     >>> build_strategy("one_device") is None
@@ -125,5 +126,12 @@ def _automatic() -> str:
 
 def _num_workers() -> int:
     """Returns the workers that TF_CONFIG names, 0 where it names none."""
-    cluster = json.loads(os.environ.get("TF_CONFIG") or "{}").get("cluster", {})
+    text = os.environ.get("TF_CONFIG") or "{}"
+    try:
+        cluster = json.loads(text).get("cluster", {})
+    except (ValueError, AttributeError) as error:  # no JSON, or no object
+        raise ValueError(
+            "The environment variable TF_CONFIG must hold a JSON object, or not be set. "
+            f"Received: TF_CONFIG={text!r} ({error})."
+        ) from error
     return len(cluster.get("worker", [])) + len(cluster.get("chief", []))

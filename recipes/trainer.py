@@ -100,6 +100,7 @@ class Trainer:
 
     def _train(self) -> None:
         """Compiles, restores, and fits pass after pass."""
+        self.task.check_data()
         total_steps = self._total_steps()
         self._compile(total_steps)
         self.state = self._backup.restore(self.model) or TrainingState()

@@ -20,7 +20,7 @@ class Corpus:
     """Where a corpus lies and how it is read.
 
     Args:
-        name: str. The name that a recipe's `data` option takes.
+        name: str. The name that a recipe's `task.corpus` takes.
         task: str. "ner", "pos" or "language_modeling".
         files: mapping of split to path below `data.root`.
         read: function of a path that streams dicts with `tokens`, `document` and, for tagging,
@@ -147,7 +147,7 @@ CORPORA = {
 
 def get(name: str) -> Corpus:
     """Returns the corpus of that name; an unknown name is answered with the nearest."""
-    return look_up(CORPORA, name, argument="data")
+    return look_up(CORPORA, name)
 
 
 def split_path(name: str, root: str | os.PathLike | None, split: str) -> Path:
@@ -179,7 +179,8 @@ def sentences(
         whatever more the reader gives.
 
     Raises:
-        ValueError: unknown corpus, split or scheme, or a damaged file.
+        ValueError: unknown corpus, split or scheme, a damaged file, or, at the end, a split without
+            a sentence.
         FileNotFoundError: the corpus is not below `root`.
     """
     target = tag_schemes.canonical_scheme(scheme)
@@ -187,6 +188,7 @@ def sentences(
 
 
 def _stream(corpus: Corpus, path, split: str, scheme: str) -> Iterator[dict[str, Any]]:
+    is_empty = True
     for number, sentence in enumerate(corpus.read(path)):
         if corpus.keep is not None and not corpus.keep(split, sentence["document"]):
             continue
@@ -195,4 +197,10 @@ def _stream(corpus: Corpus, path, split: str, scheme: str) -> Iterator[dict[str,
                 sentence["tags"] = tag_schemes.convert(sentence["tags"], corpus.scheme, scheme)
             except ValueError as error:
                 raise ValueError(f"{path}, sentence {number}: {error}") from error
+        is_empty = False
         yield sentence
+    if is_empty:
+        raise ValueError(
+            f"`data.root` must hold at least one sentence of the {split} split of {corpus.name}. "
+            f"Received: none, in {path}."
+        )

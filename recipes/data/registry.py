@@ -11,13 +11,12 @@ from .files import resolve
 T = TypeVar("T")
 
 
-def look_up(known: Mapping[str, T], name: str, argument: str = "corpus") -> T:
+def look_up(known: Mapping[str, T], name: str) -> T:
     """Returns the corpus of that name.
 
     Args:
         known: mapping of name to corpus.
         name: str.
-        argument: str. What the error calls the name.
 
     Raises:
         ValueError: the name is unknown; the nearest ones are named.
@@ -30,8 +29,8 @@ def look_up(known: Mapping[str, T], name: str, argument: str = "corpus") -> T:
         near = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
         hint = f" Nearest: {', '.join(near)}." if near else ""
         raise ValueError(
-            f"`{argument}` must be one of {', '.join(sorted(known))}. Received: "
-            f"{argument}={name!r}.{hint}"
+            f"`task.corpus` must be one of {', '.join(sorted(known))}. Received: "
+            f"corpus={name!r}.{hint}"
         )
     return known[name]
 

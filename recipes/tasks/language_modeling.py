@@ -16,7 +16,7 @@ from ..config import Experiment, TaskConfig
 from ..data import corpora
 from ..data.packed import packed
 from ..metrics import Perplexity
-from .task import Task
+from .task import Task, check_min_count
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,7 @@ class LanguageModelingTask(Task):
 
     def __init__(self, experiment: Experiment, config: LanguageModeling):
         super().__init__(experiment)
+        check_min_count(config.min_count)
         self.config = config
 
     def setup(self, data_root: Path) -> None:
@@ -68,6 +69,10 @@ class LanguageModelingTask(Task):
         words = [w for w, n in counts.items() if n >= self.config.min_count and w not in known]
         # Equally frequent words stand in a fixed order, whatever the order of the text.
         self.vocabulary = [BEGIN, END, UNKNOWN, *sorted(words, key=lambda w: (-counts[w], w))]
+
+    def check_data(self) -> None:
+        for split in ("train", self.dev_split):
+            next(self._sentences(split))  # an empty split is refused
 
     def build_model(self) -> ElmoLM:
         config = self.config
@@ -85,8 +90,17 @@ class LanguageModelingTask(Task):
             "state_batch_size": config.batch_size,
         }
         if config.preset is not None:
-            model = ElmoLM.from_preset(config.preset, backbone=body, **head)
+            try:
+                model = ElmoLM.from_preset(config.preset, backbone=body, **head)
+            except ValueError:
+                if config.num_sampled is not None:
+                    head["num_sampled"] = None
+                    kept = ElmoLM.from_preset(config.preset, backbone=body, **head)
+                    _check_num_sampled(config.num_sampled, len(kept.vocabulary))
+                raise
         else:
+            _check_num_sampled(config.num_sampled, len(self.vocabulary))
+            _check_filters(config.model.get("filters", []))
             backbone = Elmo.from_size(config.size, **body, **dict(config.model))
             model = ElmoLM(backbone, self.vocabulary, **head)
         self._preprocessor = model.preprocessor
@@ -96,6 +110,7 @@ class LanguageModelingTask(Task):
         return self._batches("train", seed=pass_seed)
 
     def evaluate(self, model: ElmoLM, split: str) -> dict[str, float]:
+        next(self._sentences(split))  # an empty split is refused
         model.reset_states()
         both, forward, backward = Perplexity(), Perplexity(), Perplexity()
         for batch, outputs in self.predict(model, self._batches(split)):
@@ -149,3 +164,22 @@ class LanguageModelingTask(Task):
         for sentence in corpora.sentences(self.config.corpus, self.root, split):
             # WikiText writes its unknown word in lower case.
             yield {"tokens": [UNKNOWN if w == "<unk>" else w for w in sentence["tokens"]]}
+
+
+def _check_num_sampled(num_sampled: int | None, vocabulary_size: int) -> None:
+    if num_sampled is not None and not 1 <= num_sampled <= vocabulary_size:
+        raise ValueError(
+            "`task.num_sampled` must be from 1 to the size of the vocabulary, or none for the full "
+            f"softmax. Received: num_sampled={num_sampled}, with a vocabulary of {vocabulary_size} "
+            "words."
+        )
+
+
+def _check_filters(filters: Any) -> None:
+    pairs = filters if isinstance(filters, (list, tuple)) else [None]
+    for pair in pairs:
+        if not isinstance(pair, (list, tuple)) or [type(part) for part in pair] != [int, int]:
+            raise ValueError(
+                "`task.model.filters` must be a list of pairs [width, number], such as "
+                f"[[1, 8], [2, 16]]. Received: filters={filters!r}."
+            )

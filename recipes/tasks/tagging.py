@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from ..data import corpora, tag_schemes
 from ..data.buckets import bucketed
 from ..metrics import SpanF1
 from .backbones import load_backbone
-from .task import Task
+from .task import Task, check_min_count
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,8 @@ class Tagging(TaskConfig):
             `BertTagger`, fine-tuned, with nothing but a linear layer upon it.
         pretrained: bool. False takes the encoder's architecture and vocabulary, not its weights.
         encoder_training, encoder_layers, encoder_at, mix_l2: see `Tagger`.
-        scheme: str. Tag scheme in which spans are learned.
+        scheme: str. Tag scheme in which spans are learned, in any case: "IO", "IOB1", "BIO",
+            "BIOES", "BIOUL", or another name of one of them.
         batch_size: int. Sentences.
         min_count: int. Words seen less often in training share the unknown word's vector, and so
             train it.
@@ -68,7 +69,9 @@ class TaggingTask(Task):
 
     def __init__(self, experiment: Experiment, config: Tagging):
         super().__init__(experiment)
-        self.config = config
+        check_min_count(config.min_count)
+        # By one name from here on, whatever the one that was given.
+        self.config = replace(config, scheme=tag_schemes.canonical_scheme(config.scheme))
         self.spans = corpora.get(config.corpus).scheme is not None
         self.monitor = ("f1" if self.spans else "accuracy", "max")
 
@@ -86,6 +89,9 @@ class TaggingTask(Task):
             types = sorted({tag.partition("-")[2] for tag in tags} - {""})
             self.tags = list(tag_schemes.tag_vocabulary(types, self.config.scheme))
         self._ids = {tag: i for i, tag in enumerate(self.tags)}
+
+    def check_data(self) -> None:
+        next(self._sentences(self.dev_split))  # an empty split is refused; setup has read the other
 
     def build_model(self) -> Tagger | BertTagger:
         config = self.config

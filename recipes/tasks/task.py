@@ -52,6 +52,11 @@ class Task(abc.ABC):
         """
         self.root = data_root
 
+    def check_data(self) -> None:  # noqa: B027, an empty hook
+        """Called before a training: refuses data that it could not end with, such as an empty dev
+        split.
+        """
+
     @abc.abstractmethod
     def build_model(self) -> keras.Model:
         """Returns the built model. Its loss comes from `compile_arguments` or from `add_loss`.
@@ -159,6 +164,12 @@ class Task(abc.ABC):
         for batch in dataset:
             outputs = forward(_inputs(batch))
             yield batch, tf.nest.map_structure(lambda tensor: tensor.numpy(), outputs)
+
+
+def check_min_count(min_count: int) -> None:
+    """Refuses a number of occurrences that no word is without."""
+    if min_count < 1:
+        raise ValueError(f"`task.min_count` must be at least 1. Received: min_count={min_count}.")
 
 
 def _inputs(batch: Any) -> Any:

@@ -23,6 +23,16 @@ def test_allow_exactly_the_valid_sequences(scheme):
             assert all(allowed[a, b] for a, b in steps) is expected
 
 
+@pytest.mark.parametrize(
+    ("other", "scheme"), [("bio", "BIO"), ("Iob2", "BIO"), ("IOB", "IOB1"), ("bilou", "BIOUL")]
+)
+def test_other_names(other, scheme):
+    tags = tag_schemes.tag_vocabulary(["X", "Y"], scheme)
+    allowed, expected = crf_constraints(tags, other), crf_constraints(tags, scheme)
+    assert allowed is not None and expected is not None and (allowed == expected).all()
+    assert tag_schemes.canonical_scheme(other) == scheme
+
+
 def test_none():
     assert crf_constraints(["NOUN", "VERB"], None) is None
 

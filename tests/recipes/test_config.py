@@ -23,6 +23,7 @@ class Inner(TaskConfig):
     encoder: str | None = "elmo"
     rate: float = 0.5
     weights: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    model: Mapping[str, int | list | str] = dataclasses.field(default_factory=dict)
 
 
 EXPERIMENT = Experiment(
@@ -57,6 +58,8 @@ def test_whole_numbers_and_entries():
     assert changed.seeds == (7,)
     assert changed.trainer.optimizer_options == {"epsilon": 1e-6}
     assert EXPERIMENT.trainer.steps == 10
+    nested = apply_overrides(EXPERIMENT, ["task.model.sizes=[[1, 8], [2, 4]]", "task.model.x=1"])
+    assert vars(nested.task)["model"] == {"sizes": [[1, 8], [2, 4]], "x": 1}
 
 
 @pytest.mark.parametrize(
@@ -75,6 +78,10 @@ def test_whole_numbers_and_entries():
         ("trainer.steps=0", "must be at least 1"),
         ("trainer.warmup_steps=-1", "`trainer.warmup_steps` must be at least 0.*warmup_steps=-1"),
         ("trainer.warmup_fraction=1", "`trainer.warmup_fraction` must be at least 0 and below 1"),
+        ("trainer.gradient_clip_norm=0", "`trainer.gradient_clip_norm` must be positive.*=0.0"),
+        ("trainer.gradient_clip_norm=-1", "`trainer.gradient_clip_norm` must be positive.*=-1.0"),
+        ("trainer.mixed_precision=bf16", "`trainer.mixed_precision` must be one of.*'bf16'"),
+        ("task.model.sizes=[[1,8]", r"`task.model.sizes` must be int or list.*'\[\[1,8\]'"),
     ],
 )
 def test_bad_overrides(override, message):

@@ -63,3 +63,7 @@ def test_names(monkeypatch):
         build_strategy("multi_worker")
     with pytest.raises(ValueError, match="must have a TPU"):
         build_strategy("tpu")
+    for text in ("{bad", "[]"):
+        monkeypatch.setenv("TF_CONFIG", text)
+        with pytest.raises(ValueError, match="TF_CONFIG must hold a JSON object.*TF_CONFIG='"):
+            build_strategy("auto")

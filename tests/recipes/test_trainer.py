@@ -48,6 +48,9 @@ def test_a_run_and_the_same_command_again(toy_task, tmp_path, capsys):
     output = capsys.readouterr().out
     closing = f"toy wide: paper 99.0 | ours test_accuracy {expected:.4g} ± "
     assert closing in output and "| data random vectors | seeds 1, 2" in output
+    run_experiment(toy_task.toy, out=tmp_path, seeds=(2,))
+    line = f"ours test_accuracy {first[1]['scores']['test_accuracy']:.4g} | data"
+    assert line in capsys.readouterr().out  # one seed has no spread
     with open(results, newline="") as file:
         table = list(csv.DictReader(file))
     assert len(table) == 8  # two variants, two splits, accuracy and loss
@@ -136,6 +139,20 @@ def test_names_that_do_not_exist(toy_task, tmp_path):
     with pytest.raises(ValueError, match="`trainer.optimizer_options` must be arguments of sgd"):
         build_optimizer(TrainerConfig(steps=1, optimizer="sgd", optimizer_options={"beta_9": 1.0}))
     assert not any(tmp_path.iterdir())
+
+
+def test_a_refused_configuration_leaves_its_folder_free(toy_task, tmp_path):
+    arguments = {"out": tmp_path, "steps": ("train",), "variants": ["default"]}
+    with pytest.raises(ValueError, match="did you mean `adam`"):
+        run_experiment(toy_task.toy, overrides=["trainer.optimizer=adm"], **arguments)
+    overrides = ["trainer.optimizer=adam", "trainer.steps=1"]
+    run_experiment(toy_task.toy, overrides=overrides, **arguments)
+    config = tmp_path / "toy" / "default" / "seed1" / "config.json"
+    assert json.loads(config.read_text())["trainer"]["optimizer"] == "adam"
+    with pytest.raises(ValueError, match="'adam' there, 'sgd' now"):
+        run_experiment(
+            toy_task.toy, overrides=["trainer.optimizer=sgd", *overrides[1:]], **arguments
+        )
 
 
 def test_a_monitor_that_is_no_score():

@@ -51,7 +51,7 @@ def test_tags_against_the_scheme_name_file_and_sentence(tmp_path):
 
 
 def test_errors_come_at_the_call(tmp_path):
-    with pytest.raises(ValueError, match="`data` must be one of.*Nearest: wnut17"):
+    with pytest.raises(ValueError, match="`task.corpus` must be one of.*Nearest: wnut17"):
         corpora.sentences("wnut", tmp_path, "dev")
     with pytest.raises(ValueError, match="`split` must be one of train, dev, test.*'valid'"):
         corpora.sentences("wnut17", tmp_path, "valid")

@@ -84,7 +84,9 @@ def test_splits(tmp_path):
     }
     assert found["dev"] == [(0, ["Bo"]), (0, []), (10, ["Bo"]), (10, [])]
     assert len(found["train"]) == 18 and found["test"] == [(0, [])]
-    with pytest.raises(ValueError, match="`corpus` must be one of.*'squad'.*Nearest: .*squad11"):
+    with pytest.raises(
+        ValueError, match="`task.corpus` must be one of.*'squad'.*Nearest: .*squad11"
+    ):
         squad.questions("squad", tmp_path, "dev")
     with pytest.raises(ValueError, match="`split` must be one of.*'valid'"):
         squad.questions("squad11", tmp_path, "valid")

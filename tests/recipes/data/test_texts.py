@@ -93,7 +93,7 @@ def test_a_dev_part_is_held_out_by_groups(write, tmp_path):
 
 
 def test_errors_of_the_registry(write, tmp_path):
-    with pytest.raises(ValueError, match="`corpus` must be one of.*'sst'.*Nearest: sst2"):
+    with pytest.raises(ValueError, match="`task.corpus` must be one of.*'sst'.*Nearest: sst2"):
         texts.examples("sst", tmp_path, "dev")
     with pytest.raises(ValueError, match="`split` must be one of train, dev, test.*'validation'"):
         texts.examples("sst2", tmp_path, "validation")

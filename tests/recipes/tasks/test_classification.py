@@ -111,7 +111,7 @@ def test_numbers_are_regressed(experiment, tmp_path, tiny_bert):
 def test_bad_settings(experiment, tmp_path):
     for override, message in (
         ("task.encoder_training=half", "`task.encoder_training` must be.*'half'"),
-        ("task.corpus=tiny_text", "`corpus` must be one of.*Nearest: tiny_texts"),
+        ("task.corpus=tiny_text", "`task.corpus` must be one of.*Nearest: tiny_texts"),
         ("task.encoder=minilm", "Received: preset='minilm'.*Nearest names: minilm_l6_en"),
     ):
         with pytest.raises(ValueError, match=message):

@@ -196,3 +196,42 @@ def test_unknown_preset_and_corpus(experiment, tmp_path):
         resolved = experiment.run("default", 1, [f"task.{key}={name}"])
         with pytest.raises(ValueError, match=message):
             build_trainer(resolved, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("min_count=0", "`task.min_count` must be at least 1.*min_count=0"),
+        ("num_sampled=99", "`task.num_sampled` must be.*=99, with a vocabulary of 21 words"),
+        ("model.filters=[1,8]", r"`task.model.filters` must be a list of pairs.*\[1, 8\]"),
+        ("model.filters=wide", "`task.model.filters` must be a list of pairs.*'wide'"),
+    ],
+)
+def test_wrong_values(experiment, tmp_path, override, message):
+    resolved = experiment.run("default", 1, [f"task.{override}"])
+    with pytest.raises(ValueError, match=message):
+        build_trainer(resolved, tmp_path)
+
+
+def test_filters_and_samples(experiment, run, tmp_path):
+    """Filters are read from text; a preset's vocabulary bounds the samples too."""
+    resolved = experiment.run("default", 1, ["task.model.filters=[[1,3],[3,5]]"])
+    trainer = build_trainer(resolved, tmp_path)
+    assert trainer.model.backbone.filters == [[1, 3], [3, 5]]
+    overrides = [f"task.preset={run[0] / 'preset'}", "task.num_sampled=99"]
+    with pytest.raises(ValueError, match="`task.num_sampled` must be.*vocabulary of"):
+        build_trainer(experiment.run("default", 1, overrides), tmp_path)
+
+
+@pytest.mark.parametrize("split", ["train", "dev", "test"])
+def test_an_empty_split(experiment, tmp_path, tiny_corpora, split):
+    trainer = build_trainer(experiment.run("default", 1), tmp_path)
+    file = tiny_corpora / f"{split}.txt"
+    text = file.read_text()
+    try:
+        file.write_text("\n")
+        message = f"one sentence of the {split} split of tiny_text. Received: none, in "
+        with pytest.raises(ValueError, match=f"{message}.*{split}.txt"):
+            _ = trainer.evaluate("test") if split == "test" else trainer.train()
+    finally:
+        file.write_text(text)

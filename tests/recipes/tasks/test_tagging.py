@@ -101,6 +101,35 @@ def test_an_unknown_tag_at_evaluation(experiment, tmp_path, tiny_corpora, corpus
         file.write_text(text)
 
 
+@pytest.mark.parametrize("split", ["train", "dev", "test"])
+def test_an_empty_split(experiment, tmp_path, tiny_corpora, split):
+    file = tiny_corpora / f"{split}.conll"
+    text = file.read_text()
+    steps = ["evaluate"] if split == "test" else ["train"]
+    one_step = ["trainer.steps=1"]
+    if split == "test":
+        run_experiment(experiment, overrides=one_step, out=tmp_path, variants=["default"])
+        (tmp_path / "tagging/default/seed1/result.json").unlink()
+    try:
+        file.write_text("\n")
+        message = f"at least one sentence of the {split} split of tiny_ner. Received: none, in "
+        with pytest.raises(ValueError, match=f"{message}.*{split}.conll"):
+            run_experiment(
+                experiment, steps, overrides=one_step, out=tmp_path, variants=["default"]
+            )
+    finally:
+        file.write_text(text)
+    assert (tmp_path / "tagging/default/seed1/checkpoint").exists() == (split == "test")
+
+
+@pytest.mark.parametrize(("scheme", "name"), [("bio", "BIO"), ("IOB", "IOB1")])
+def test_other_names_of_a_scheme(experiment, tmp_path, scheme, name):
+    trainer = build_trainer(experiment.run("default", 1, [f"task.scheme={scheme}"]), tmp_path)
+    task: Any = trainer.task
+    assert task.config.scheme == trainer.model.scheme == name
+    assert set(trainer.evaluate("dev")) == {"f1", "precision", "recall"}
+
+
 def test_an_encoder_that_is_none(experiment, tmp_path):
     run = experiment.run("default", 1, ["task.encoder=elmo_tinny_en"])
     with pytest.raises(ValueError, match="Received: preset='elmo_tinny_en'.*Nearest names"):
@@ -173,6 +202,7 @@ def test_models_that_are_none(experiment, tmp_path):
     for overrides, message in (
         (["task.model=bart"], '`task.model` must be "tagger" or "bert".*\'bart\''),
         (["task.model=bert"], "`task.encoder` must be given.*encoder=None"),
+        (["task.min_count=0"], "`task.min_count` must be at least 1.*min_count=0"),
     ):
         with pytest.raises(ValueError, match=message):
             build_trainer(experiment.run("default", 1, overrides), tmp_path)
