@@ -86,6 +86,24 @@ def recipes(pattern: str) -> None:
     print_table(columns, rows, f"No experiment matches {pattern!r}.")
 
 
+@cli.command(
+    "layer-weights",
+    examples=("polysemy layer-weights elmo_pos_ewt elmo_ner_wnut17 --to weights.png",),
+)
+@click.argument("names", nargs=-1, required=True, shell_complete=complete_experiments)
+@click.option("--variant", default="mix_l2_0.001", show_default=True)
+@click.option("--out", type=_path, default="runs", show_default=True, help="Folder of the runs.")
+@click.option("--to", "path", type=_path, required=True, help="The PNG.")
+def layer_weights(names, variant, out, path) -> None:
+    """Draw which layers of a language model taggers have mixed. A group of bars for each of NAMES,
+    experiments whose variant has been evaluated.
+    """
+    from ..recipes import plots
+
+    weights = {name: plots.read_layer_weights(out, name, variant) for name in names}
+    click.echo(plots.layer_weights(weights, path))
+
+
 @cli.command(examples=("polysemy export runs/elmo_ner_wnut17/mix/seed1 /models/ner",))
 @click.argument("run_directory", metavar="RUN", type=_path)
 @click.argument("directory", metavar="DIR", type=_path)

@@ -172,6 +172,19 @@ def test_show_config_prints_the_overridden_tree(toy, capsys):
     assert json.loads(capsys.readouterr().out)["trainer"]["steps"] == 7
 
 
+def test_layer_weights_are_drawn(tmp_path, capsys):
+    for seed, weights in enumerate(([0.2, 0.8], [0.4, 0.6])):
+        folder = tmp_path / "runs" / "toy" / "mix" / f"seed{seed}"
+        folder.mkdir(parents=True)
+        result = {"details": {"layer_weights": {"input": weights}}}
+        (folder / "result.json").write_text(json.dumps(result))
+    words = ["layer-weights", "toy", "--out", str(tmp_path / "runs"), "--variant"]
+    assert cli.main([*words, "mix", "--to", str(tmp_path / "a.png")]) == 0
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+    assert cli.main([*words, "none", "--to", str(tmp_path / "b.png")]) == 1
+    assert "must hold an evaluated run of toy none" in capsys.readouterr().err
+
+
 def test_recipes_are_listed(toy, capsys, monkeypatch):
     given = []
     monkeypatch.setattr("polysemy.recipes.results.measured", lambda *what: given.append(what) or "")
