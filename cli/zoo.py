@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -66,16 +67,7 @@ def convert_bert(checkpoint: Path, out: Path, target: str, allow_pickle: bool) -
     """Read a BERT of Google, Hugging Face, Model Garden or a preset. CHECKPOINT; OUT (folders)."""
     from .. import zoo
 
-    bert = (
-        zoo.Bert.from_preset(checkpoint)
-        if _is_preset(checkpoint)
-        else zoo.Bert.from_checkpoint(checkpoint, allow_pickle=allow_pickle)
-    )
-    if target == "huggingface":
-        bert.save_as_huggingface(out)
-    else:
-        bert.save_to_preset(out)
-    click.echo(out)
+    _convert(zoo.Bert, checkpoint, out, target, allow_pickle)
 
 
 def _is_preset(folder: Path) -> bool:
@@ -105,10 +97,15 @@ def convert_gpt2(checkpoint: Path, out: Path, target: str, allow_pickle: bool) -
     """Read a GPT-2 of OpenAI, Hugging Face or a preset. CHECKPOINT; OUT (folders)."""
     from .. import zoo
 
+    _convert(zoo.GPT2CausalLM, checkpoint, out, target, allow_pickle)
+
+
+def _convert(cls: Any, checkpoint: Path, out: Path, target: str, allow_pickle: bool) -> None:
+    """Reads a model of a class, a checkpoint or a preset, and writes it as `target` says."""
     model = (
-        zoo.GPT2CausalLM.from_preset(checkpoint)
+        cls.from_preset(checkpoint)
         if _is_preset(checkpoint)
-        else zoo.GPT2CausalLM.from_checkpoint(checkpoint, allow_pickle=allow_pickle)
+        else cls.from_checkpoint(checkpoint, allow_pickle=allow_pickle)
     )
     if target == "huggingface":
         model.save_as_huggingface(out)

@@ -26,7 +26,7 @@ class Preprocessor(tf.Module):
 
     def tokenize(self, sentences):
         """Splits sentences at white space: string (B,) or list of str -> ragged string (B, (L))."""
-        return tf.strings.split(_batch_of_strings("sentences", sentences, rank=1))
+        return tf.strings.split(batch_of_strings("sentences", sentences, rank=1))
 
     def encode(self, tokens):
         """Maps tokens to ids: string (B, L), "" at padding -> dict of tensors without the mask."""
@@ -60,7 +60,7 @@ class Preprocessor(tf.Module):
         length = self.sequence_length
         if isinstance(tokens, tf.RaggedTensor):
             tokens = tokens.to_tensor(default_value="")
-        tokens = _batch_of_strings("tokens", tokens, rank=2)
+        tokens = batch_of_strings("tokens", tokens, rank=2)
         if length is None:
             # One padded position at least: recurrent layers cannot run over no step at all.
             missing = tf.maximum(1 - tf.shape(tokens)[1], 0)
@@ -94,7 +94,12 @@ def _no_strings(name, value):
     return ValueError(f"`{name}` must hold strings. Received: {name}={reprlib.repr(value)}")
 
 
-def _batch_of_strings(name, value, rank):
+def batch_of_strings(name, value, rank):
+    """A string tensor out of what a caller gave under a name.
+
+    Raises:
+        ValueError: it is one string, holds something else, or is known to be of another rank.
+    """
     if isinstance(value, (str, bytes)):
         raise ValueError(
             f"`{name}` must be a batch, a list or a tensor of rank {rank}. "

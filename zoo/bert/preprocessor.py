@@ -1,7 +1,7 @@
 import keras
 import tensorflow as tf
 
-from ..preprocessor import Preprocessor, padding_mask
+from ..preprocessor import Preprocessor, batch_of_strings, padding_mask
 from ..text import packing
 from ..text.word_piece import END, MASK, PADDING, START, UNKNOWN, WordPiece
 
@@ -214,14 +214,10 @@ def texts(name, value):
     """A batch of texts as a string (B,) tensor.
 
     Raises:
-        ValueError: `value` is one text, or of another rank.
+        ValueError: `value` is one text, no text, or of another rank or an unknown one.
     """
-    if isinstance(value, (str, bytes)):
-        raise ValueError(
-            f"`{name}` must be a batch, a list or a tensor of rank 1. Received: {name}={value!r}"
-        )
-    tensor = tf.convert_to_tensor(value, dtype=tf.string)
-    if tensor.shape.rank != 1:
+    tensor = batch_of_strings(name, value, rank=1)
+    if tensor.shape.rank is None:
         raise ValueError(f"`{name}` must have rank 1. Received: {name}.shape={tensor.shape}")
     return tensor
 

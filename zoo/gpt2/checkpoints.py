@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..checkpoints import assign_weights
-from ..huggingface import read_tensors
+from ..huggingface import read_json, read_tensors
 from ..text.byte_pair_files import has_byte_pairs, read_byte_pairs
 from .layouts import LAYOUTS, weight_table
 
@@ -90,7 +90,7 @@ def read_checkpoint(directory, allow_pickle=False):
 def _read_tensorflow(directory):
     import tensorflow as tf
 
-    theirs = _read_json(directory / "hparams.json")
+    theirs = read_json(directory / "hparams.json")
     arguments = _arguments(theirs, directory / "hparams.json", ("n_vocab", "n_ctx"))
     path = directory / "model.ckpt"
     if not (directory / "model.ckpt.index").is_file():
@@ -139,7 +139,7 @@ def _read_arrays(directory):
 
 def _read_hugging_face(directory, allow_pickle):
     path = directory / "config.json"
-    config = _read_json(path)
+    config = read_json(path)
     kind = config.get("model_type", "gpt2")
     if kind not in ACTIVATIONS:
         raise ValueError(
@@ -205,14 +205,4 @@ def _arguments(config, path, sizes):
             f"{path.name} must describe a GPT-2. Received: {str(path)!r}, in which "
             + "; ".join(problems)
         )
-    return found
-
-
-def _read_json(path):
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:  # no JSON, no UTF-8
-        raise ValueError(f"{path.name} must be JSON. Received: {str(path)!r} ({error})") from error
-    if not isinstance(found, dict):
-        raise ValueError(f"{path.name} must be a JSON object. Received: {str(path)!r}")
     return found
