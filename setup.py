@@ -62,6 +62,7 @@ RECIPES = [
 BEAM = [
     "apache-beam>=2.70",  # pipelines over whole corpora, on one machine or on a cluster
     "pyarrow>=16",  # Parquet files of vectors
+    "backports.zstd>=1",  # .zst corpora; Beam's own reader takes what is cut off for the whole
 ]
 
 MINILM = [

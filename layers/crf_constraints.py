@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-_LETTERS = {"IO": "I", "IOB1": "BI", "BIO": "BI", "BIOES": "BIES", "BIOUL": "BIUL"}
-_ALIASES = {"IOB2": "BIO", "IOB": "IOB1", "IOBES": "BIOES", "BILOU": "BIOUL"}
+SCHEME_LETTERS = {"IO": "I", "IOB1": "BI", "BIO": "BI", "BIOES": "BIES", "BIOUL": "BIUL"}
+SCHEME_ALIASES = {"IOB2": "BIO", "IOB": "IOB1", "IOBES": "BIOES", "BILOU": "BIOUL"}
 
 
 def crf_constraints(tags: Sequence[str], scheme: str | None) -> np.ndarray | None:
@@ -31,11 +31,11 @@ def crf_constraints(tags: Sequence[str], scheme: str | None) -> np.ndarray | Non
     if scheme is None:
         return None
     name = str(scheme).upper()
-    name = _ALIASES.get(name, name)
-    if name not in _LETTERS:
+    name = SCHEME_ALIASES.get(name, name)
+    if name not in SCHEME_LETTERS:
         raise ValueError(
-            f"`scheme` must be None or one of {', '.join(_LETTERS)} (or {', '.join(_ALIASES)}). "
-            f"Received: scheme={scheme!r}"
+            f"`scheme` must be None or one of {', '.join(SCHEME_LETTERS)} "
+            f"(or {', '.join(SCHEME_ALIASES)}). Received: scheme={scheme!r}"
         )
     if len(set(tags)) != len(tags):
         raise ValueError(f"`tags` must be different from each other. Received: tags={list(tags)}")
@@ -51,9 +51,9 @@ def _split(tag: str, scheme: str) -> tuple[str, str]:
     letter, _, kind = tag.partition("-")
     if tag == "O":
         return "O", ""
-    if len(letter) != 1 or letter not in _LETTERS[scheme] or not kind:
+    if len(letter) != 1 or letter not in SCHEME_LETTERS[scheme] or not kind:
         raise ValueError(
-            f"`tags` of scheme {scheme} must be O or one of {', '.join(_LETTERS[scheme])} "
+            f"`tags` of scheme {scheme} must be O or one of {', '.join(SCHEME_LETTERS[scheme])} "
             f"followed by -type. Received: {tag!r}"
         )
     # BIOUL is BIOES by other letters.

@@ -14,9 +14,9 @@ A tag is `O` or `letter-type`; the type may itself hold hyphens (`B-creative-wor
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-SCHEMES = ("IO", "IOB1", "BIO", "BIOES", "BIOUL")
-_ALIASES = {"IOB2": "BIO", "IOB": "IOB1", "IOBES": "BIOES", "BILOU": "BIOUL"}
-_LETTERS = {"IO": "I", "IOB1": "BI", "BIO": "BI", "BIOES": "BIES", "BIOUL": "BIUL"}
+from ...layers.crf_constraints import SCHEME_ALIASES, SCHEME_LETTERS
+
+SCHEMES = tuple(SCHEME_LETTERS)
 _TO_BIOES = str.maketrans("UL", "SE")
 
 
@@ -35,10 +35,10 @@ def canonical_scheme(scheme: str) -> str:
     'BIO'
     """
     name = str(scheme).upper()
-    name = _ALIASES.get(name, name)
+    name = SCHEME_ALIASES.get(name, name)
     if name not in SCHEMES:
         raise ValueError(
-            f"`scheme` must be one of {', '.join(SCHEMES)} (or {', '.join(_ALIASES)}). "
+            f"`scheme` must be one of {', '.join(SCHEMES)} (or {', '.join(SCHEME_ALIASES)}). "
             f"Received: scheme={scheme!r}"
         )
     return name
@@ -53,7 +53,7 @@ def split_tag(tag: str, scheme: str) -> tuple[str, str]:
     if tag == "O":
         return "O", ""
     letter, hyphen, kind = tag.partition("-")
-    letters = _LETTERS[canonical_scheme(scheme)]
+    letters = SCHEME_LETTERS[canonical_scheme(scheme)]
     if not hyphen or not kind or len(letter) != 1 or letter not in letters:
         raise ValueError(
             f"A tag of scheme {scheme} must be O or one of {', '.join(letters)} followed by "
@@ -68,7 +68,7 @@ def tag_vocabulary(types: Iterable[str], scheme: str) -> tuple[str, ...]:
     >>> tag_vocabulary(["LOC", "PER"], "BIO")
     ('O', 'B-LOC', 'I-LOC', 'B-PER', 'I-PER')
     """
-    letters = _LETTERS[canonical_scheme(scheme)]
+    letters = SCHEME_LETTERS[canonical_scheme(scheme)]
     return ("O", *(f"{letter}-{kind}" for kind in types for letter in letters))
 
 

@@ -66,6 +66,11 @@ class Embedding:
                 value = getattr(self, key)
                 raise ValueError(f"`{key}` must be at least 1. Received: {key}={value}")
         extension_of(self.file_format)
+        if any(sign in self.output for sign in "*?["):
+            raise ValueError(
+                "`output` must be without *, ? and [, which Beam takes for patterns. "
+                f"Received: output={self.output!r}"
+            )
         numbers = versions(self.model)
         if numbers:  # fixed here: a version that appears later must not join in
             object.__setattr__(self, "model", os.path.join(self.model, str(numbers[-1])))
@@ -90,7 +95,8 @@ def embed(embedding: Embedding, flags: Sequence[str] = ()) -> dict[str, int]:
 
     Raises:
         ValueError: if nothing matches `input`, the output folder holds vectors of another model or
-            with other settings, or the model has no such signature or output.
+            with other settings or has a sign of patterns in its name, or the model has no such
+            signature or output.
 
     Example:
     >>> embed(Embedding("/models/elmo/1", "/nonexistent/*.txt", "/tmp/vectors"))

@@ -16,6 +16,7 @@ from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.metrics.metric import Metrics
 from apache_beam.pvalue import TaggedOutput
+from backports import zstd
 
 from .output_folder import OutputFolder
 from .result import BadLine
@@ -27,6 +28,7 @@ UNPACKERS = {
     CompressionTypes.GZIP: gzip.open,
     CompressionTypes.BZIP2: bz2.open,
     CompressionTypes.LZMA: lzma.open,
+    CompressionTypes.ZSTD: zstd.open,
 }
 
 
@@ -107,5 +109,5 @@ def _lines(path: str) -> Iterator[bytes]:
             yield from iter(file.readline, b"")
             if isinstance(file, gzip.GzipFile) and file.mtime is None:
                 raise EOFError("Compressed file is empty")  # where gzip sees only no lines
-    except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
+    except (OSError, EOFError, zlib.error, lzma.LZMAError, zstd.ZstdError) as error:
         raise _UnreadableError(str(error) or type(error).__name__) from error

@@ -6,7 +6,6 @@ from ...layers.gather_words import GatherWords
 from ..backbone import fresh_inputs
 from ..tagger.head import new_crf, tag_loss, tag_outputs
 from .backbone import initializer
-from .tag_check import checked_tags
 from .task import BertTask, check_labels, label_config, labels_from
 from .weights import CLASSIFIER_PARTS
 
@@ -115,9 +114,8 @@ class BertTagger(BertTask):
         over sentences of the negative log-likelihood.
 
         Raises:
-            tf.errors.InvalidArgumentError: an id at a word is no tag's; see `checked_tags`.
+            tf.errors.InvalidArgumentError: an id at a word is no tag's; see `tag_loss`.
         """
-        y = checked_tags(y, x["word_mask"], len(self.tags))
         return self.total_loss(tag_loss(y, y_pred["logits"], x["word_mask"], self.crf))
 
     def serving_outputs(self, outputs, inputs):

@@ -4,6 +4,7 @@ from keras import ops
 
 from ...layers.crf import CRF
 from ...layers.crf_constraints import crf_constraints
+from .tag_check import checked_tags
 
 
 def new_crf(tags, head, scheme):
@@ -55,7 +56,11 @@ def tag_loss(y, logits, mask, crf):
 
     Returns:
         scalar float32, in nats.
+
+    Raises:
+        tf.errors.InvalidArgumentError: an id at a word is no tag's; see `checked_tags`.
     """
+    y = checked_tags(y, mask, logits.shape[-1])
     if crf is not None:
         return -ops.mean(crf.log_likelihood(logits, y, padding_mask=mask))
     y = ops.where(mask, ops.cast(y, "int32"), 0)  # at padding, too, it must be a tag

@@ -210,6 +210,9 @@ class Tagger(TaskModel):
     ):
         """Negative log-likelihood of the tag ids `y` (B, L): with a CRF the mean over sentences,
         else over tokens; the penalties of the weights are added.
+
+        Raises:
+            tf.errors.InvalidArgumentError: an id at a word is no tag's; see `tag_loss`.
         """
         return self.total_loss(tag_loss(y, y_pred["logits"], x["padding_mask"], self.crf))
 

@@ -17,6 +17,7 @@ import tensorflow as tf
 
 pytest.importorskip("apache_beam")
 parquet = pytest.importorskip("pyarrow.parquet")
+zstd = pytest.importorskip("backports.zstd")
 
 from polysemy import cli  # noqa: E402, not before it is known that Beam is there
 from polysemy.serving.beam import Embedding, embed, unreadable_files  # noqa: E402
@@ -61,8 +62,7 @@ def model(tmp_path_factory):
 def corpus(tmp_path):
     folder = tmp_path / "corpus"
     (folder / "b").mkdir(parents=True)
-    with gzip.open(folder / "a.txt.gz", "wt") as file:
-        file.write("\n".join(LINES) + "\n")
+    (folder / "a.txt.gz").write_bytes(gzip.compress("\n".join([*LINES, ""]).encode()))
     (folder / "b" / "a.txt").write_bytes(
         b"one two\n\n \xff\xfe\nfail\n" + b"x" * 70_000 + b"\nlast"
     )
@@ -231,10 +231,10 @@ def test_what_is_outdated_goes_with_its_bad_lines(model, corpus, tmp_path):
     assert [row["text"] for row in rows_of(out)] == ["one two", "repaired", "last"]
 
 
-@pytest.mark.parametrize("module", [gzip, bz2, lzma])
+@pytest.mark.parametrize("module", [gzip, bz2, lzma, zstd])
 def test_a_cut_off_file_is_told_of(model, tmp_path, module):
     out = tmp_path / "vectors"
-    path = tmp_path / f"x.{ {gzip: 'gz', bz2: 'bz2', lzma: 'xz'}[module] }"
+    path = tmp_path / f"x.{ {gzip: 'gz', bz2: 'bz2', lzma: 'xz', zstd: 'zst'}[module] }"
     lines = [f"line {i} {i * i}" for i in range(25)]
     whole = module.compress("\n".join(lines).encode())
     embedding = Embedding(model, str(path), str(out), lines_per_shard=10)
@@ -258,26 +258,26 @@ def test_a_cut_off_file_is_told_of(model, tmp_path, module):
 
 def test_a_broken_file_does_not_stop_the_others(model, corpus, tmp_path, capsys):
     out = tmp_path / "vectors"
-    (corpus / "z.txt.gz").write_text("not packed at all")
-    with gzip.open(corpus / "c.txt.gz", "wt", compresslevel=0) as file:
-        file.writelines(f"line {i}\n" for i in range(5000))
-    damaged = bytearray((corpus / "c.txt.gz").read_bytes())
+    for ending in ("gz", "zst"):
+        (corpus / f"z.txt.{ending}").write_text("not packed at all")
+    lines = "".join(f"line {i}\n" for i in range(5000))
+    damaged = bytearray(gzip.compress(lines.encode(), compresslevel=0))
     damaged[-20] ^= 1  # the checksum is wrong then
     (corpus / "c.txt.gz").write_bytes(damaged)
-    command = ["embed", model, "--input", f"{corpus}/*.gz", "--output", str(out)]
+    command = ["embed", model, "--input", f"{corpus}/*z*", "--output", str(out)]
     assert cli.main(command) == 1
     captured = capsys.readouterr()
     counts = json.loads(captured.out)
-    assert counts["unreadable_files"] == 2 and counts["failures"] == 0
+    assert counts["unreadable_files"] == 3 and counts["failures"] == 0
     assert captured.err.strip().split("\n")[-1] == (
-        f"Error: Files that cannot be read to their end: 2, first {corpus}/c.txt.gz. "
+        f"Error: Files that cannot be read to their end: 3, first {corpus}/c.txt.gz. "
         f"{out}/_bad_lines tells where and why."
     )
     records = {bad["path"]: bad for bad in bad_of(out)}
     assert "CRC check failed" in records[f"{corpus}/c.txt.gz"]["reason"]
     assert records[f"{corpus}/c.txt.gz"]["line"] > 1
-    assert "Not a gzipped file" in records[f"{corpus}/z.txt.gz"]["reason"]
-    assert records[f"{corpus}/z.txt.gz"]["line"] == 1
+    for name, words in ("z.txt.gz", "Not a gzipped file"), ("z.txt.zst", "Unknown frame"):
+        assert words in records[f"{corpus}/{name}"]["reason"]
     rows = rows_of(out)
     assert sum(row["file"] == f"{corpus}/a.txt.gz" for row in rows) == len(LINES)
     assert len(rows) == len(LINES) + records[f"{corpus}/c.txt.gz"]["line"] - 1
@@ -339,6 +339,8 @@ def test_mistakes_are_named(model, corpus, tmp_path):
         Embedding(model, "x", out, file_format="csv")
     with pytest.raises(ValueError, match="`batch_size` must be at least 1. Received: batch_size=0"):
         Embedding(model, "x", out, batch_size=0)
+    with pytest.raises(ValueError, match=r"`output` must be without .* output='a\?'"):
+        Embedding(model, "x", "a?")
     with pytest.raises(ValueError, match=r"Received: signature='nothing'$"):
         embed(Embedding(model, f"{corpus}/*.gz", out, signature="nothing"))
     with pytest.raises(ValueError, match=r"`outputs` must be of .* Received: elmo$"):
