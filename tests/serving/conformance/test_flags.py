@@ -2,6 +2,7 @@
 
 import logging
 import os
+import socket
 from dataclasses import asdict
 
 import pytest
@@ -196,7 +197,10 @@ def test_what_stops_the_start(lab, options, message):
         name: str(lab.root / value) if name.endswith(("_file", "_path")) else value
         for name, value in options.items()
     }
-    base = {"port": 18_500, "file_system_poll_wait_seconds": 0, "max_num_load_retries": 0}
+    with socket.socket() as probe:
+        probe.bind(("", 0))
+        port = probe.getsockname()[1]
+    base = {"port": port, "file_system_poll_wait_seconds": 0, "max_num_load_retries": 0}
     server = Server(options=ServerOptions(**{**base, **given}))
     with pytest.raises(ValueError, match=message):
         server.start()
