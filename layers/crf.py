@@ -113,7 +113,7 @@ class CRF(keras.layers.Layer):
 
         Args:
             logits: (B, L, T) float.
-            tags: (B, L) int. Any value at padding.
+            tags: (B, L) int. Any value at padding; what is no tag's id elsewhere is forbidden.
             padding_mask: as in `call`.
 
         Returns:

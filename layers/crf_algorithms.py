@@ -90,14 +90,20 @@ def log_partition(potentials):
 
 
 def path_score(potentials, tags):
-    """Score of one path: (L, B, T, T) and tags (L, B), 0 at padding -> (B,)."""
+    """Score of one path: (L, B, T, T) and tags (L, B), 0 at padding -> (B,).
+
+    An id that is no tag's is forbidden.
+    """
     num_tags = potentials.shape[-1]
+    known = (tags >= 0) & (tags < num_tags)
+    tags = ops.where(known, tags, 0)  # else another sentence's score would be read
     before = ops.concatenate([ops.zeros_like(tags[:1]), tags[:-1]], axis=0)
     # One flat gather: `ops.take_along_axis` costs a dozen operations on TensorFlow.
     length, batch = ops.shape(tags)
     row = ops.reshape(ops.arange(length * batch), (length, batch))
     index = (row * num_tags + before) * num_tags + tags
-    return ops.sum(ops.take(ops.reshape(potentials, (-1,)), index), axis=0)
+    scores = ops.take(ops.reshape(potentials, (-1,)), index)
+    return ops.sum(ops.where(known, scores, FORBIDDEN), axis=0)
 
 
 def best_path(potentials):

@@ -19,13 +19,13 @@ class CRFLoss(keras.losses.Loss):
         name: str.
 
     Call arguments:
-        y_true: (B, L) int. Tag ids; at padding 0 or negative.
+        y_true: (B, L) int. Tag ids; at padding 0 or negative, which is read as 0.
         y_pred: (B, L, T, T) float. `log_potentials`.
         sample_weight: (B,) float. Weight of each sentence. Optional.
 
     Returns:
         scalar float, or (B,) with `reduction=None`. 0 for a sentence without tokens; beyond 1e5 for
-        tags that the constraints forbid or that are not 0 at padding.
+        tags that the constraints forbid, that are not 0 at padding, or ids from T on.
     """
 
     def __init__(self, reduction="sum_over_batch_size", name="crf_loss", dtype=None):

@@ -46,6 +46,7 @@ class FeedForward(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
+        self.supports_masking = True
         if intermediate_dim < 1:
             raise ValueError(
                 "`intermediate_dim` must be at least 1. Received: "
@@ -89,8 +90,8 @@ class FeedForward(keras.layers.Layer):
         x = affine(x, self.output_kernel, self.output_bias, residual=residual)
         return like_rows_of(x, inputs)
 
-    def compute_output_spec(self, inputs, residual=None, training=None):
-        return keras.KerasTensor(inputs.shape, self.compute_dtype)
+    def compute_output_shape(self, inputs_shape, residual_shape=None):
+        return inputs_shape
 
     def get_config(self):
         return {

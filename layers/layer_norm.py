@@ -32,6 +32,7 @@ class LayerNorm(keras.layers.Layer):
 
     def __init__(self, epsilon=1e-12, **kwargs):
         super().__init__(autocast=False, **kwargs)
+        self.supports_masking = True
         if epsilon < 0:
             raise ValueError(f"`epsilon` must be at least 0. Received: epsilon={epsilon}")
         self.epsilon = epsilon
@@ -48,8 +49,8 @@ class LayerNorm(keras.layers.Layer):
         variance = ops.mean(ops.square(x), axis=-1, keepdims=True)
         return ops.cast(x * (ops.rsqrt(variance + self.epsilon) * gamma) + beta, self.compute_dtype)
 
-    def compute_output_spec(self, inputs):
-        return keras.KerasTensor(inputs.shape, self.compute_dtype)
+    def compute_output_shape(self, input_shape):
+        return input_shape
 
     def get_config(self):
         return {**super().get_config(), "epsilon": self.epsilon}

@@ -44,6 +44,7 @@ class LMHead(TiedHead):
 
     def __init__(self, vocabulary_size, num_sampled=None, tie_to=None, seed=None, **kwargs):
         super().__init__(vocabulary_size, tie_to, **kwargs)
+        self.supports_masking = True
         self.num_sampled = num_sampled
         self.seed = seed
         self.sampler = None
@@ -110,6 +111,11 @@ class LMHead(TiedHead):
         if targets is not None:
             return keras.KerasTensor(targets.shape, "float32")
         return keras.KerasTensor((*inputs.shape[:-1], self.vocabulary_size), "float32")
+
+    def compute_output_shape(self, inputs_shape, targets_shape=None):
+        if targets_shape is not None:
+            return targets_shape
+        return (*inputs_shape[:-1], self.vocabulary_size)
 
     def get_config(self):
         return {

@@ -3,7 +3,7 @@ from keras import backend, ops
 
 from .affine import affine, as_rows, clone_initializer, leading_shape, like_rows_of
 from .cache_place import CachePlace
-from .masks import combine_masks
+from .masks import combine_masks, keras_mask, padding_attention_mask
 
 
 @keras.saving.register_keras_serializable(package="polysemy")
@@ -38,6 +38,7 @@ class MultiHeadAttention(keras.layers.Layer):
         value: (B, Lk, Dv) float. What cross-attention reads; None is self-attention.
         attention_mask: bool, broadcasting to (B, H, Lq, Lk), or (B, Lq, Lk); True where a query may
             attend. See `masks`. A query that may attend to nothing gets the mean of all values.
+            Keys that Keras's mask of `value`, or else of `query`, leaves out are hidden as well.
         cache: (B, 2, M, H, d) float. Keys and values of earlier positions; then Lk is M. In
             cross-attention what `key_value_cache` returned, instead of `value`.
         cache_index: int, scalar or (B,) int tensor. Where in the cache the first query belongs, of
@@ -73,6 +74,7 @@ class MultiHeadAttention(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
+        self.supports_masking = True
         for name, number in (("num_heads", num_heads), ("head_dim", head_dim)):
             if number is not None and number < 1:
                 raise ValueError(f"`{name}` must be at least 1. Received: {name}={number}")
@@ -155,6 +157,10 @@ class MultiHeadAttention(keras.layers.Layer):
         return_attention=False,
     ):
         self._check(query, value, attention_mask, cache, cache_index)
+        attention_mask = _with_heads(attention_mask)
+        present = keras_mask(query if value is None else value)
+        if present is not None and cache is None:
+            attention_mask = combine_masks(attention_mask, padding_attention_mask(present))
         if self.is_cross_attention:
             q = self._project(query, self.query_kernel, self.query_bias, 1)  # (B, Lq, 1, H, d)
             q = ops.transpose(q[:, :, 0], (0, 2, 1, 3))  # (B, H, Lq, d)
@@ -172,8 +178,8 @@ class MultiHeadAttention(keras.layers.Layer):
                 q = ops.transpose(qkv[:, :, 0], (0, 2, 1, 3))
                 cache = place.write(cache, ops.transpose(qkv[:, :, 1:], (0, 2, 1, 3, 4)))
                 k, v = self._keys_and_values(cache)
-                attention_mask = combine_masks(_with_heads(attention_mask), place.visible)
-        probabilities = self._probabilities(q, k, _with_heads(attention_mask))
+                attention_mask = combine_masks(attention_mask, place.visible)
+        probabilities = self._probabilities(q, k, attention_mask)
         weights = self.dropout_layer(ops.cast(probabilities, v.dtype), training=training)
         x = ops.transpose(ops.matmul(weights, v), (0, 2, 1, 3))  # (B, Lq, H, d)
         x = ops.reshape(x, (-1, self.num_heads * self._head_dim))
@@ -275,6 +281,9 @@ class MultiHeadAttention(keras.layers.Layer):
             shape = (query.shape[0], self.num_heads, query.shape[1], keys)
             outputs.append(keras.KerasTensor(shape, "float32"))
         return outputs[0] if len(outputs) == 1 else tuple(outputs)
+
+    def compute_output_shape(self, query_shape, value_shape=None):
+        return query_shape
 
     def get_config(self):
         return {

@@ -156,6 +156,13 @@ class ProjectedLSTM(keras.layers.Layer):
             keras.KerasTensor((batch_size, self.units), "float32"),
         )
 
+    def compute_output_shape(self, inputs_shape):
+        batch_size, length = inputs_shape[:2]
+        outputs = (batch_size, length, self.projection_dim)
+        if not self.return_state:
+            return outputs
+        return outputs, (batch_size, self.projection_dim), (batch_size, self.units)
+
     def get_config(self):
         return {
             **super().get_config(),

@@ -8,7 +8,8 @@ class TiedHead(keras.layers.Layer):
     Args:
         vocabulary_size: int.
         tie_to: keras.layers.Layer or None. The layer whose vectors are used: saved with the head
-            and shared again when it is loaded.
+            and shared again when it is loaded. `copy.deepcopy` keeps them shared, too;
+            `keras.models.clone_model` and a functional model's `from_config` do not.
     """
 
     def __init__(self, vocabulary_size, tie_to=None, **kwargs):

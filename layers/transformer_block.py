@@ -2,6 +2,7 @@ import keras
 
 from .feed_forward import FeedForward
 from .layer_norm import LayerNorm
+from .masks import padding_attention_mask
 from .multi_head_attention import MultiHeadAttention
 
 
@@ -39,9 +40,11 @@ class TransformerBlock(keras.layers.Layer):
     Call arguments:
         x: (B, L, D) float.
         attention_mask: bool, broadcasting to (B, H, L, Lk); True where a position may attend. None
-            hides nothing: a decoder gets its causal mask here, too.
+            hides nothing: a decoder gets its causal mask here, too. What Keras's masks of x and
+            `encoded` leave out is hidden as well.
         encoded: (B, Le, De) float. The encoder's output, with `cross_attention`.
-        encoded_mask: bool, broadcasting to (B, H, L, Le).
+        encoded_mask: bool, broadcasting to (B, H, L, Le), or (B, Le), as Keras hands on its mask
+            of `encoded`.
         cache: (B, 2, M, H, d) float. Of self-attention, see `MultiHeadAttention`.
         cache_index: int, scalar or (B,) int tensor, or `CachePlace`. Where in the cache x begins.
         cross_cache: (B, 2, Le, H, d) float. `block.cross_attention.key_value_cache(encoded)`,
@@ -81,6 +84,7 @@ class TransformerBlock(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
+        self.supports_masking = True
         if norm not in ("post", "pre"):
             raise ValueError(f'`norm` must be "post" or "pre". Received: norm={norm!r}')
         if not 0 <= dropout < 1:
@@ -153,6 +157,8 @@ class TransformerBlock(keras.layers.Layer):
         return_attention=False,
     ):
         self._check(encoded, cross_cache)
+        if encoded_mask is not None and len(encoded_mask.shape) == 2:
+            encoded_mask = padding_attention_mask(encoded_mask)
         extra = []
 
         def attend(layer, **arguments):
@@ -252,6 +258,9 @@ class TransformerBlock(keras.layers.Layer):
                 shape = (batch_size, self.num_heads, length, number)
                 outputs.append(keras.KerasTensor(shape, "float32"))
         return outputs[0] if len(outputs) == 1 else tuple(outputs)
+
+    def compute_output_shape(self, x_shape, encoded_shape=None):
+        return x_shape
 
     def get_config(self):
         return {

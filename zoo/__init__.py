@@ -21,6 +21,7 @@ _HOMES = {  # public name: the module that it is in
     "Preprocessor": "preprocessor",
     "Preset": "preset",
     "list_presets": "preset",
+    "load_model": "loading",
     "Elmo": "elmo.backbone",
     "CachedElmo": "elmo.token_cache",
     "ElmoLM": "elmo.lm",

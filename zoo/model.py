@@ -1,10 +1,12 @@
 import difflib
 import functools
 import inspect
+from typing import Any
 
 import keras
 
 from . import preset as presets
+from .layer_flags import changed_flags, layer_flags, set_flags
 
 
 class ZooModel(keras.Model):
@@ -12,7 +14,7 @@ class ZooModel(keras.Model):
 
     A subclass builds a functional graph in `__init__`, dict of named inputs in, dict of named
     outputs out; the names are also those of the exported signatures. Its `get_config` returns every
-    constructor argument.
+    constructor argument, and which layers were frozen or thawed since.
 
     Raises:
         ValueError: an argument that the class does not have; the nearest name is given.
@@ -27,6 +29,7 @@ class ZooModel(keras.Model):
         # Keras's constructor sets this before the model has layers: False would not reach them, and
         # True, out of a saved config, would thaw what the model has frozen.
         self.trainable = trainable
+        self._flags_when_made = layer_flags(self)
 
     def make_preprocessor(self):
         """Builds the `Preprocessor` that makes this model's inputs; None if there is none."""
@@ -47,14 +50,30 @@ class ZooModel(keras.Model):
         return False
 
     def get_config(self):
-        config = {"name": self.name, "trainable": self.trainable}
+        config: dict[str, Any] = {"name": self.name, "trainable": self.trainable}
+        changes = changed_flags(self, self._flags_when_made)
+        if changes:
+            config["layers_trainable"] = changes
         if self._layers_dtype is not None:
             config["dtype"] = keras.dtype_policies.serialize(self._layers_dtype)
         return config
 
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+        # Keras adds up the replicas' parts of a batch here, which it cannot where they are masks.
+        if iterator is not None and self.distribute_strategy.num_replicas_in_sync > 1:
+            split = self.distribute_strategy.experimental_local_results
+            _, _, batches = next(iter(iterator))
+            data_batch = keras.tree.map_structure(lambda x: split(x)[0], next(batches))
+            iterator = None
+        super()._maybe_symbolic_build(iterator, data_batch)
+
     @classmethod
     def from_config(cls, config, custom_objects=None):
-        return cls(**config)
+        config = dict(config)
+        changes = config.pop("layers_trainable", {})
+        model = cls(**config)
+        set_flags(model, changes)
+        return model
 
     def save_to_preset(self, directory, dtype=None, card=None):
         """Writes config, vocabulary and weights to a folder that `from_preset` reads.

@@ -1,5 +1,6 @@
 import reprlib
 
+import keras
 import tensorflow as tf
 
 
@@ -104,6 +105,11 @@ def batch_of_strings(name, value, rank):
         raise ValueError(
             f"`{name}` must be a batch, a list or a tensor of rank {rank}. "
             f"Received: {name}={value!r}"
+        )
+    if isinstance(value, keras.KerasTensor):
+        raise ValueError(
+            f"`{name}` must be texts, not the symbol of an input: call the preprocessor in a "
+            f"model's `call`, or in `tf.data`. Received: {name}={value}"
         )
     try:
         tensor = tf.convert_to_tensor(value, dtype=tf.string)

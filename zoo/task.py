@@ -7,6 +7,10 @@ from .preset import import_classes
 class TaskModel(ZooModel):
     """A head around a backbone: the backbone's inputs in, a dict with the scores as `logits` out.
 
+    The task knows its loss: `compile` is called without one. Rows may be weighted by
+    `sample_weight`, see `mean_loss`. Metrics are given by output:
+    `compile("adam", metrics={"logits": [...]})`.
+
     Args:
         backbone: the `Backbone`, kept as `model.backbone` and saved within the model's config.
     """
@@ -35,8 +39,21 @@ class TaskModel(ZooModel):
         Args:
             loss: scalar float. A mean.
         """
+        return self.loss_of_replica(sum(self.losses, start=loss))
+
+    def loss_of_replica(self, loss):
+        """The loss as a replica's step has to return it.
+
+        Raises:
+            ValueError: a loss was given to `compile`.
+        """
+        if getattr(self, "loss", None) is not None:
+            raise ValueError(
+                f"`loss` must not be given to `compile`: {type(self).__name__} has its own. "
+                f"Received: loss={self.loss!r}"
+            )
         # Keras's own step sums the replicas' losses; this hook divides by their number.
-        return self._aggregate_additional_loss(sum(self.losses, start=loss))
+        return self._aggregate_additional_loss(loss)
 
     @classmethod
     def from_config(cls, config, custom_objects=None):

@@ -146,6 +146,9 @@ def test_constraints_hold_against_any_scores():
     assert probabilities[:, 0, [2, 3, 6, 7]].max() == 0  # I- and E- never start
     assert probabilities[:, -1, [1, 2, 5, 6]].max() == 0  # B- and I- never end
     forbidden = np.array(CRF(9, constraints=allowed).log_likelihood(logits, np.full((20, 12), 2)))
+    no_tags = np.full((20, 12), 1)
+    no_tags[np.arange(20), np.arange(20) % 12] = np.where(np.arange(20) % 2, 9, -1)
+    forbidden = np.append(forbidden, CRF(9).log_likelihood(logits, no_tags))
     assert (forbidden < -1e5).all()
     assert np.isfinite(forbidden).all()
 

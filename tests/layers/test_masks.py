@@ -2,8 +2,11 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from keras import ops
 
+from polysemy import layers
 from polysemy.layers import causal_attention_mask, combine_masks, padding_attention_mask
+from polysemy.layers.masks import keras_mask
 
 
 def test_padding_is_hidden_from_every_query():
@@ -53,3 +56,28 @@ def test_masks_in_a_functional_graph():
     padding = keras.Input((None,), dtype="int32")
     model = keras.Model(padding, padding_attention_mask(padding))
     assert model(np.ones((2, 5), "int32")).shape == (2, 1, 1, 5)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
+@pytest.mark.parametrize("norm", ["post", "pre"])
+def test_blocks_take_the_keras_mask(norm, dtype):
+    """With padding and without, real tokens get the same vectors; and the mask goes on."""
+    ids = np.array([[1, 2, 3, 0, 0], [4, 5, 6, 0, 0]])
+    embedding = keras.layers.Embedding(7, 8, mask_zero=True, dtype=dtype)
+    encoder, decoder = (
+        layers.TransformerBlock(2, 16, norm=norm, cross_attention=cross, dtype=dtype)
+        for cross in (False, True)
+    )
+
+    def run(ids):
+        encoded = encoder(embedding(ids))
+        return decoder(embedding(ids[:, :2]), encoded=encoded), encoded
+
+    atol = 1e-6 if dtype == "float32" else 0.05
+    for padded, alone in zip(run(ids), run(ids[:, :3]), strict=True):
+        length = min(padded.shape[1], 3)
+        padded, alone = (ops.convert_to_numpy(ops.cast(x, "float32")) for x in (padded, alone))
+        np.testing.assert_allclose(padded[:, :length], alone, atol=atol)
+    head = layers.LMHead(7)
+    scores = head(layers.FeedForward(4)(layers.LayerNorm()(run(ids)[1])))
+    np.testing.assert_array_equal(keras_mask(scores), ids > 0)

@@ -1,8 +1,8 @@
-"""Trains a classifier around an export for some steps; for `test_hub_replicas`.
+"""Trains a classifier around an export, and a model of the zoo; for `test_hub_replicas`.
 
     python hub_replicas.py VERSION_DIR OUT.npz REPLICAS
 
-Writes the gradients of the first batch and the weights after training.
+Writes the gradients of the first batch, the weights after training, and the losses of both.
 """
 
 import sys
@@ -11,6 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from polysemy import zoo
 from polysemy.serving import HubLayer
 
 TEXTS = ["the bank was robbed", "the river rose", "robbed the café", "the river bank ."] * 2
@@ -52,6 +53,19 @@ def gradients(model, data, strategy):
     return [strategy.experimental_local_results(value)[0].numpy() for value in run(batch)]
 
 
+def language_model_losses(strategy):
+    """Keras's own `fit` of a model with boolean masks among its inputs."""
+    keras.utils.set_random_seed(1)
+    with strategy.scope():
+        sizes = {"num_layers": 1, "num_heads": 2, "hidden_dim": 8, "intermediate_dim": 8}
+        backbone = zoo.GPT2(vocabulary_size=9, **sizes, dropout=0.0, attention_dropout=0.0)
+        model = zoo.GPT2CausalLM(backbone)
+        model.compile(keras.optimizers.SGD(0.5), jit_compile=False)
+    ids = np.arange(24).reshape(4, 6) % 9
+    inputs = {"token_ids": ids, "padding_mask": ids >= 0}
+    return model.fit(inputs, batch_size=4, epochs=2, shuffle=False, verbose=0).history["loss"]
+
+
 def main(path, out, replicas):
     strategy = tf.distribute.get_strategy()
     if int(replicas) > 1:
@@ -80,6 +94,7 @@ def main(path, out, replicas):
     moved = [np.abs(a - b).max() for a, b in zip(after, before, strict=True)]
     arrays = {f"gradient_{i}": value for i, value in enumerate(first)}
     arrays.update({f"weight_{i}": value for i, value in enumerate(after)})
+    arrays["language_model_losses"] = language_model_losses(strategy)
     np.savez(out, losses=losses, moved=moved, replicas=strategy.num_replicas_in_sync, **arrays)
 
 

@@ -31,7 +31,7 @@ def test_gradients_and_weights_of_two_replicas_are_those_of_one(make_model, tmp_
     assert process.returncode == 0, output
     with np.load(tmp_path / "1.npz") as one, np.load(tmp_path / "2.npz") as two:
         assert (one["replicas"], two["replicas"]) == (1, 2)
-        assert len(one.files) == 2 * 5 + 3
+        assert len(one.files) == 2 * 5 + 4
         assert one["moved"].min() > 1e-3
         for name in set(one.files) - {"replicas"}:
             np.testing.assert_allclose(two[name], one[name], atol=1e-6, err_msg=name)

@@ -1,5 +1,6 @@
 """What every preprocessor does with its sentences."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -16,6 +17,11 @@ class Lengths(Preprocessor):
 
 def encoded(inputs):
     return inputs["token_ids"].numpy().tolist(), inputs["padding_mask"].numpy().tolist()
+
+
+def test_the_symbol_of_an_input_is_no_text():
+    with pytest.raises(ValueError, match="`sentences` must be texts, not the symbol of an input"):
+        Lengths()(keras.Input((), dtype="string"))
 
 
 def test_sentences():

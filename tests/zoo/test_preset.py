@@ -150,6 +150,38 @@ def test_what_keras_passes_is_an_argument(tmp_path):
         assert (copy.name, copy.trainable_weights) == ("mine", [])
 
 
+def test_layers_frozen_later_stay_frozen(tmp_path):
+    """Through configs, presets and files, also where the constructor thaws them."""
+    model = zoo.GPT2CausalLM(zoo.GPT2(vocabulary_size=9, **TINY))
+    assert "layers_trainable" not in model.get_config()
+    model.backbone.get_layer("block_0").trainable = False
+    model.backbone.get_layer("block_0").feed_forward.trainable = True
+    number = len(model.trainable_weights)
+    tagger = zoo.Tagger(zoo.Elmo(**SMALL), ["O"], encoder_training="full", hidden_dim=2)
+    tagger.backbone.trainable = False
+    assert tagger.get_config()["layers_trainable"] == {"elmo": False}
+    for made in (model, tagger):
+        names = {weight.path for weight in made.trainable_weights}
+        made.save_to_preset(tmp_path / made.name)
+        made.save(tmp_path / "model.keras")
+        copies = (
+            type(made).from_preset(tmp_path / made.name),
+            zoo.load_model(tmp_path / "model.keras"),
+        )
+        for copy in copies:
+            assert {weight.path for weight in copy.trainable_weights} == names
+    backbone = zoo.GPT2.from_preset(tmp_path / model.name)
+    assert len(backbone.trainable_weights) == number
+
+
+def test_a_task_takes_no_other_loss():
+    model = zoo.GPT2CausalLM(zoo.GPT2(vocabulary_size=9, **TINY))
+    model.compile("sgd", loss="mse", run_eagerly=True)
+    inputs = {"token_ids": np.ones((1, 3), "int32"), "padding_mask": np.ones((1, 3), bool)}
+    with pytest.raises(ValueError, match="`loss` must not be given to `compile`: .* loss='mse'"):
+        model.evaluate(inputs, verbose=0)
+
+
 def test_half_precision_on_disk(model, folder, tmp_path):
     model.save_to_preset(tmp_path / "half", dtype="float16")
     whole, half = ((at / "model.safetensors").stat().st_size for at in (folder, tmp_path / "half"))

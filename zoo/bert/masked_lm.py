@@ -5,6 +5,7 @@ from keras import ops
 
 from ...layers.masked_lm_head import MaskedLMHead
 from ..backbone import fresh_inputs
+from ..mean_loss import mean_loss
 from .backbone import initializer
 from .task import BertTask
 from .weights import MASKED_LM_PARTS
@@ -71,7 +72,7 @@ class BertMaskedLM(BertTask):
         self, x: Any = None, y=None, y_pred: Any = None, sample_weight=None, training=True
     ):
         """The mean over the batch's chosen tokens of the cross-entropy, in nats."""
-        return self.total_loss(masked_loss(y, y_pred["logits"]))
+        return self.total_loss(masked_loss(y, y_pred["logits"], sample_weight))
 
     def serving_outputs(self, outputs, inputs):
         """For each "[MASK]" the likeliest pieces, `tokens` (B, P, k) string, best first, and their
@@ -123,11 +124,10 @@ def encoded_with_logits(model, inputs, training):
     return {**encoded, "mlm_logits": logits}
 
 
-def masked_loss(y, logits):
-    """The mean over tokens with a weight of the cross-entropy: scalar float32."""
-    weights = ops.cast(y["mask_weights"], "float32")
+def masked_loss(y, logits, sample_weight=None):
+    """The mean over the chosen tokens of the cross-entropy: scalar float32."""
     each = ops.sparse_categorical_crossentropy(y["mask_ids"], logits, from_logits=True)
-    return ops.sum(each * weights) / ops.maximum(ops.sum(weights), 1.0)
+    return mean_loss(each, y["mask_weights"], sample_weight)
 
 
 def masked_preprocessor(backbone):

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from ...layers.next_sentence_head import NextSentenceHead
+from ..mean_loss import mean_loss
 from .backbone import initializer
 from .masked_lm import (
     encoded_with_logits,
@@ -88,7 +89,10 @@ class BertPretrainer(BertTask):
         follows = ops.sparse_categorical_crossentropy(
             y["next_sentence"], y_pred["next_sentence_logits"], from_logits=True
         )
-        return self.total_loss(masked_loss(y, y_pred["logits"]) + ops.mean(follows))
+        return self.total_loss(
+            masked_loss(y, y_pred["logits"], sample_weight)
+            + mean_loss(follows, sample_weight=sample_weight)
+        )
 
     def serving_outputs(self, outputs, inputs):
         """As `BertMaskedLM`, and `next_sentence_probability` (B,)."""

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from ..backbone import fresh_inputs
+from ..mean_loss import mean_loss
 from .backbone import initializer
 from .task import BertTask
 from .weights import SPAN_PARTS
@@ -130,7 +131,8 @@ class BertSpanQA(BertTask):
             )
             for name in ("start", "end")
         ]
-        return self.total_loss(ops.mean(each[0] + each[1]) / 2)
+        each = (each[0] + each[1]) / 2  # (B,)
+        return self.total_loss(mean_loss(each, sample_weight=sample_weight))
 
     def answer(self, questions, contexts, num_answers=5):
         """The best answers, in TensorFlow's graph.

@@ -116,7 +116,8 @@ class BertTagger(BertTask):
         Raises:
             tf.errors.InvalidArgumentError: an id at a word is no tag's; see `tag_loss`.
         """
-        return self.total_loss(tag_loss(y, y_pred["logits"], x["word_mask"], self.crf))
+        loss = tag_loss(y, y_pred["logits"], x["word_mask"], self.crf, sample_weight)
+        return self.total_loss(loss)
 
     def serving_outputs(self, outputs, inputs):
         """`tokens` and `tags` (B, W) string, "" at padding; the tags' `probabilities` (B, W)."""

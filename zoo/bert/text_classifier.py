@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from ..backbone import fresh_inputs
+from ..mean_loss import mean_loss
 from .backbone import initializer
 from .task import BertTask, check_labels, label_config, labels_from
 from .weights import CLASSIFIER_PARTS
@@ -110,9 +111,7 @@ class BertTextClassifier(BertTask):
         else:
             y = ops.reshape(ops.cast(y, "int32"), (-1,))
             each = ops.sparse_categorical_crossentropy(y, logits, from_logits=True)
-        if sample_weight is not None:
-            each = each * ops.cast(sample_weight, each.dtype)
-        return self.total_loss(ops.mean(each))
+        return self.total_loss(mean_loss(each, sample_weight=sample_weight))
 
     def serving_outputs(self, outputs, inputs):
         """`labels` and `probabilities` (B, C), and the best of each text, `label` and `probability`

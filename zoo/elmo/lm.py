@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from ...layers.lm_head import LMHead
+from ..mean_loss import mean_loss
 from ..task import TaskModel
 
 BEGIN, END, UNKNOWN = "<S>", "</S>", "<UNK>"
@@ -105,11 +106,11 @@ class ElmoLM(TaskModel):
     def compute_loss(
         self, x: Any = None, y=None, y_pred: Any = None, sample_weight=None, training=True
     ):
-        """The mean of both directions' losses over the positions that have a target."""
-        count = ops.sum(ops.cast(x["targets"] >= 0, "float32"))
-        total = ops.sum(y_pred["forward_loss"]) + ops.sum(y_pred["backward_loss"])
-        # Keras's own step sums the replicas' losses; this hook divides by their number.
-        return self._aggregate_additional_loss(total / (2.0 * ops.maximum(count, 1.0)))
+        """The mean of both directions' losses over the positions that have a target; see
+        `mean_loss` for the weights.
+        """
+        each = (y_pred["forward_loss"] + y_pred["backward_loss"]) / 2.0
+        return self.loss_of_replica(mean_loss(each, x["targets"] >= 0, sample_weight))
 
     @property
     def trainable_weights(self):

@@ -1,5 +1,6 @@
 import functools
 
+import keras
 import tensorflow as tf
 
 from .beam_search import beam_search
@@ -34,6 +35,9 @@ class Generator:
             positions that a row may have, and `vocabulary_size`, which ids are checked against.
         input_specs: nest of `tf.TensorSpec` or None. Of the encoder's inputs, if it has one.
 
+    Raises:
+        ValueError: Keras's backend is not TensorFlow.
+
     Example:
     >>> from polysemy.zoo import GPT2, GPT2CausalLM, Sampling
     >>> generator = Generator(GPT2CausalLM(GPT2.from_size("tiny", vocabulary_size=300)))
@@ -43,6 +47,11 @@ class Generator:
     """
 
     def __init__(self, model, input_specs=None):
+        if keras.backend.backend() != "tensorflow":
+            raise ValueError(
+                "Generation must run on Keras's TensorFlow backend. Received: "
+                f"KERAS_BACKEND={keras.backend.backend()!r}"
+            )
         self.model = model
         self.max_length = getattr(model, "max_length", None)
         self.vocabulary_size = getattr(model, "vocabulary_size", None)

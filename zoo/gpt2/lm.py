@@ -6,6 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from ..mean_loss import mean_loss
 from ..preset import CONFIG
 from ..task import TaskModel
 
@@ -106,7 +107,7 @@ class GPT2CausalLM(TaskModel):
     def compute_loss(
         self, x: Any = None, y=None, y_pred: Any = None, sample_weight=None, training=True
     ):
-        """The mean over the positions that have a target.
+        """The mean over the positions that have a target; see `mean_loss` for the weights.
 
         `y` (B, L) int32 is the token that follows each position, -1 where there is none. Without
         it each row is shifted by one, and what follows or is padding is no target.
@@ -115,13 +116,10 @@ class GPT2CausalLM(TaskModel):
             y = ops.where(x["padding_mask"], x["token_ids"], -1)
             y = ops.pad(y[:, 1:], [[0, 0], [0, 1]], constant_values=-1)
         y = ops.cast(y, "int32")
-        weights = ops.cast(y >= 0, "float32")
-        if sample_weight is not None:
-            weights = weights * ops.cast(sample_weight, "float32")
         each = ops.sparse_categorical_crossentropy(
             ops.maximum(y, 0), y_pred["logits"], from_logits=True
         )
-        return self.total_loss(ops.sum(each * weights) / ops.maximum(ops.sum(weights), 1e-9))
+        return self.total_loss(mean_loss(each, y >= 0, sample_weight))
 
     def serving_signatures(self):
         """`generate` and `next_word`, text in and text out; see `serving.py`."""

@@ -4,6 +4,7 @@ from keras import ops
 
 from ...layers.crf import CRF
 from ...layers.crf_constraints import crf_constraints
+from ..mean_loss import mean_loss
 from .tag_check import checked_tags
 
 
@@ -47,12 +48,13 @@ def tag_outputs(logits, mask, crf):
     return {"logits": logits, "tag_ids": tag_ids, "probabilities": probabilities}
 
 
-def tag_loss(y, logits, mask, crf):
+def tag_loss(y, logits, mask, crf, sample_weight=None):
     """The negative log-likelihood of tag ids: its mean over sentences with a CRF, else over words.
 
     Args:
         y: (B, L) int. Whatever stands at padding counts nothing.
         logits, mask, crf: as of `tag_outputs`.
+        sample_weight: (B,), or without a CRF (B, L). See `mean_loss`.
 
     Returns:
         scalar float32, in nats.
@@ -60,10 +62,11 @@ def tag_loss(y, logits, mask, crf):
     Raises:
         tf.errors.InvalidArgumentError: an id at a word is no tag's; see `checked_tags`.
     """
+    mask = ops.cast(mask, "bool")
     y = checked_tags(y, mask, logits.shape[-1])
     if crf is not None:
-        return -ops.mean(crf.log_likelihood(logits, y, padding_mask=mask))
+        each = -crf.log_likelihood(logits, y, padding_mask=mask)
+        return mean_loss(each, sample_weight=sample_weight)
     y = ops.where(mask, ops.cast(y, "int32"), 0)  # at padding, too, it must be a tag
-    weights = ops.cast(mask, "float32")
     each = ops.sparse_categorical_crossentropy(y, logits, from_logits=True)
-    return ops.sum(each * weights) / ops.maximum(ops.sum(weights), 1.0)
+    return mean_loss(each, mask, sample_weight)

@@ -214,7 +214,8 @@ class Tagger(TaskModel):
         Raises:
             tf.errors.InvalidArgumentError: an id at a word is no tag's; see `tag_loss`.
         """
-        return self.total_loss(tag_loss(y, y_pred["logits"], x["padding_mask"], self.crf))
+        loss = tag_loss(y, y_pred["logits"], x["padding_mask"], self.crf, sample_weight)
+        return self.total_loss(loss)
 
     def layer_weights(self):
         """The mixes' weights: place ("input", "first_lstm") to floats, lowest layer first."""

@@ -255,8 +255,8 @@ def test_layers_that_are_not_there(layers, make_bert):
 
 def test_jax_without_tensorflow(make_bert, arrays, on_jax, tmp_path):
     bert = make_bert(causal=True, num_layers=1)
-    bert.save_to_preset(tmp_path / "preset")
+    bert.save(tmp_path / "bert.keras")
     inputs = bert.preprocessor(TEXTS)
-    outputs = on_jax("Bert", tmp_path / "preset", inputs)
+    outputs = on_jax("Bert", tmp_path / "bert.keras", inputs)
     for name, array in arrays(bert(inputs)).items():
         np.testing.assert_allclose(outputs[name], array, rtol=0, atol=1e-5)

@@ -74,6 +74,10 @@ def test_training_config_and_preset(case, tmp_path):
     model, inputs, targets = case
     # Eager is faster for so little. Of a missing gradient Keras would warn.
     model.compile(optimizer=keras.optimizers.Adam(0.01), run_eagerly=True)
+    y_pred = model(inputs)
+    rows = [float(model.compute_loss(inputs, targets, y_pred, weights)) for weights in np.eye(3)]
+    assert sum(rows) == pytest.approx(float(model.compute_loss(inputs, targets, y_pred)), rel=1e-5)
+    assert rows[0] != pytest.approx(rows[2], rel=1e-3)
     losses = model.fit(inputs, targets, epochs=6, batch_size=3, verbose=0).history["loss"]
     assert losses[-1] < losses[0]
     model.save_to_preset(tmp_path / "preset")

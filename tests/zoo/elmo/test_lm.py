@@ -65,6 +65,10 @@ def test_positions_without_target_count_nothing(make_lm, arrays):
     both = losses["forward_loss"][~missing], losses["backward_loss"][~missing]
     loss = model.compute_loss(x=inputs, y_pred=outputs)
     np.testing.assert_allclose(loss, np.mean(both), rtol=1e-6)
+    weights = np.eye(len(missing))[0]
+    of_first = model.compute_loss(x=inputs, y_pred=outputs, sample_weight=weights)
+    first = [losses[name][0].sum() for name in ("forward_loss", "backward_loss")]
+    np.testing.assert_allclose(of_first, np.mean(first) / np.sum(~missing), rtol=1e-6)
     nothing = {**inputs, "targets": inputs["targets"] * 0 - 1}
     nothing["reverse_targets"] = nothing["targets"]
     assert model.compute_loss(x=nothing, y_pred=model(nothing)) == 0

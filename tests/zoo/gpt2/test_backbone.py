@@ -102,7 +102,9 @@ def test_loss_leaves_padding_out(make_gpt2):
     weights = np.zeros((2, 7))
     weights[0, 2] = 2.0
     one = model.compute_loss(x, y, outputs, sample_weight=weights)
-    np.testing.assert_allclose(one, losses[2], rtol=1e-5)
+    np.testing.assert_allclose(one, 2 * losses[2] / 9, rtol=1e-5)
+    second = model.compute_loss(x, y, outputs, sample_weight=np.array([0.0, 1.0]))
+    np.testing.assert_allclose(second, np.sum(losses[6:]) / 9, rtol=1e-5)
 
 
 def test_training_lowers_the_loss_and_reaches_every_weight(make_gpt2):

@@ -5,6 +5,7 @@ import itertools
 import keras
 import numpy as np
 import pytest
+from keras import ops
 
 from polysemy.zoo.tagger.model import Tagger
 
@@ -82,6 +83,13 @@ def test_loss(make_tagger, tags, head):
         labels = np.where(inputs["padding_mask"], LABELS, padding)
         found = tagger.compute_loss(inputs, labels, {"logits": logits})
         assert float(found) == pytest.approx(expected + penalty(tagger), abs=1e-5)
+    numbers = {name: x if "ids" in name else ops.cast(x, "int32") for name, x in inputs.items()}
+    rows = [
+        float(tagger.compute_loss(numbers, LABELS, {"logits": logits}, sample_weight=weights))
+        for weights in np.eye(2)
+    ]
+    assert sum(rows) == pytest.approx(expected + 2 * penalty(tagger), abs=1e-5)
+    assert rows[0] != pytest.approx(rows[1], abs=0.1)
 
 
 def test_a_frozen_mix_has_no_penalty(make_tagger):
