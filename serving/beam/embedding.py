@@ -43,9 +43,9 @@ class Embedding:
         input: str. Glob of text files, one sentence a line, plain or compressed.
         output: str. Folder of the vectors; a file for each shard.
         signature: str.
-        outputs: tuple of str. The outputs to keep. Empty: `sequence_output`, or all where the
-            signature has none of this name. Padding is cut off where the signature returns a
-            `mask`.
+        outputs: tuple of str. The outputs to keep, which must have a row for each line. Empty:
+            `sequence_output`, or all of that kind where the signature has none of this name.
+            Padding is cut off where the signature returns a `mask`.
         file_format: "parquet" or "tfrecord".
         lines_per_shard: int. What a kill may cost, and what one worker holds at a time.
         batch_size: int. Lines that the model sees at once.
@@ -96,7 +96,7 @@ def embed(embedding: Embedding, flags: Sequence[str] = ()) -> dict[str, int]:
     Raises:
         ValueError: if nothing matches `input`, the output folder holds vectors of another model or
             with other settings or has a sign of patterns in its name, or the model has no such
-            signature or output.
+            signature or output, or the output has not a row for each line.
 
     Example:
     >>> embed(Embedding("/models/elmo/1", "/nonexistent/*.txt", "/tmp/vectors"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -27,8 +28,8 @@ class SavedModelHandler(ModelHandler[Shard, ShardResult, Any]):
     Args:
         model: str. Folder of one version of a SavedModel.
         signature: str. A signature with one string input (B,).
-        outputs: sequence of str or None. The outputs to keep; None: `sequence_output` if the
-            signature has it, else all.
+        outputs: sequence of str or None. The outputs to keep, which must have a row for each line;
+            None: `sequence_output` if the signature has it, else all of that kind.
         batch_size: int. Lines.
         max_line_bytes: int. Longer lines are bad.
     """
@@ -49,7 +50,7 @@ class SavedModelHandler(ModelHandler[Shard, ShardResult, Any]):
         self._max_line_bytes = max_line_bytes
 
     def load_model(self) -> Any:
-        """The signature's function, once a worker. Ops of tensorflow-text are registered first."""
+        """The signature, once a worker. Ops of tensorflow-text are registered first."""
         import tensorflow_text  # noqa: F401, not above: the launching machine may be without
 
         loaded = tf.saved_model.load(self._model)
@@ -59,21 +60,30 @@ class SavedModelHandler(ModelHandler[Shard, ShardResult, Any]):
                 f"Received: signature={self._signature!r}"
             )
         function = loaded.signatures[self._signature]
-        specs = function.structured_input_signature[1]
-        if [spec.dtype for spec in specs.values()] != [tf.string]:
+        inputs = function.structured_input_signature[1]
+        if [spec.dtype for spec in inputs.values()] != [tf.string]:
             raise ValueError(
                 "`signature` must take one string tensor, a sentence a row. Received: "
-                f"signature={self._signature!r}, which takes {specs}"
+                f"signature={self._signature!r}, which takes {inputs}"
             )
-        unknown = sorted(set(self._outputs or ()) - set(function.structured_outputs))
-        if unknown:
+        ((name, spec),) = inputs.items()
+        outputs = function.structured_outputs
+        of_rows = [key for key in sorted(outputs) if _may_have_rows(outputs[key].shape, spec.shape)]
+        wrong = sorted(set(self._outputs or ()) - set(of_rows))
+        if wrong or not of_rows:
             raise ValueError(
-                f"`outputs` must be of {sorted(function.structured_outputs)}. "
-                f"Received: {', '.join(unknown)}"
+                f"`outputs` must be of those with a row for each line, {of_rows}. "
+                f"Received: {', '.join(wrong or sorted(outputs))}"
             )
-        # The function alone would not keep its variables alive.
-        function.polysemy_loaded = loaded
-        return function
+        default = ["sequence_output"] if "sequence_output" in of_rows else of_rows
+        return _Encoder(
+            # The function alone would not keep its variables alive.
+            loaded,
+            function,
+            name,
+            tuple(self._outputs or default),
+            next((key for key in MASKS if key in of_rows), None),
+        )
 
     def run_inference(
         self,
@@ -91,7 +101,7 @@ class SavedModelHandler(ModelHandler[Shard, ShardResult, Any]):
     def get_metrics_namespace(self) -> str:
         return "embed"
 
-    def _embed(self, shard: Shard, function: Any) -> ShardResult:
+    def _embed(self, shard: Shard, encoder: _Encoder) -> ShardResult:
         texts, bad, blank = {}, [], 0
         for number, raw in enumerate(shard.lines, start=shard.first_line):
             if len(raw) > self._max_line_bytes:
@@ -112,46 +122,68 @@ class SavedModelHandler(ModelHandler[Shard, ShardResult, Any]):
         by_length = sorted(texts, key=lambda number: (len(texts[number].split()), number))
         for start in range(0, len(by_length), self._batch_size):
             numbers = by_length[start : start + self._batch_size]
-            for number, row in self._rows(numbers, texts, function):
+            for number, row in self._rows(numbers, texts, encoder):
                 if isinstance(row, str):
                     bad.append(BadLine(number, shard.lines[number - shard.first_line], row))
                 else:
                     rows.append(row)
         rows.sort(key=lambda row: row.line)
         bad.sort(key=lambda each: each.line)
-        specs = function.structured_outputs
+        specs = {key: encoder.function.structured_outputs[key] for key in encoder.kept}
         kinds = {
-            name: (specs[name].dtype.name, specs[name].shape.rank - 1)
-            for name in self._kept(specs)
-            if specs[name].shape.rank
+            key: (spec.dtype.name, spec.shape.rank - 1)
+            for key, spec in specs.items()
+            if spec.shape.rank
         }
         return ShardResult(shard, rows, bad, blank, kinds)
 
-    def _rows(self, numbers, texts, function) -> Iterator[tuple[int, Row | str]]:
+    def _rows(
+        self, numbers: Sequence[int], texts: Mapping[int, str], encoder: _Encoder
+    ) -> Iterator[tuple[int, Row | str]]:
         """Rows of one batch; where the model fails on a line, its words in the row's place."""
-        (name,) = function.structured_input_signature[1]
+        batch = tf.constant([texts[number] for number in numbers])
         try:
-            outputs = function(**{name: tf.constant([texts[number] for number in numbers])})
+            outputs = encoder.function(**{encoder.input: batch})
         except tf.errors.OpError as error:
             if len(numbers) == 1:
                 yield numbers[0], f"the model failed: {' '.join(error.message.split())[:300]}"
                 return
             for number in numbers:
-                yield from self._rows([number], texts, function)
+                yield from self._rows([number], texts, encoder)
             return
-        arrays = {key: value.numpy() for key, value in outputs.items()}
-        mask = next((arrays[key] for key in MASKS if key in arrays), None)
+        arrays = {key: outputs[key].numpy() for key in {*encoder.kept, encoder.mask} - {None}}
+        for key, array in sorted(arrays.items()):
+            if np.shape(array)[:1] != (len(numbers),):  # a string alone is no array
+                raise ValueError(
+                    "`outputs` must be of those with a row for each line. Received: "
+                    f"{key}, of shape {np.shape(array)} for {len(numbers)} lines"
+                )
+        mask = None if encoder.mask is None else arrays[encoder.mask]
         for i, number in enumerate(numbers):
             text = texts[number]
             length = len(text.split()) if mask is None else int(np.count_nonzero(mask[i]))
             kept = {}
-            for key in self._kept(arrays):
+            for key in encoder.kept:
                 value = arrays[key][i, ...]  # with the dots a string is an array, too
                 per_token = mask is not None and value.ndim and value.shape[0] == mask.shape[1]
                 kept[key] = value[:length] if per_token else value
             yield number, Row(number, text, length, kept)
 
-    def _kept(self, arrays: Mapping[str, Any]) -> tuple[str, ...]:
-        if self._outputs is not None:
-            return self._outputs
-        return ("sequence_output",) if "sequence_output" in arrays else tuple(sorted(arrays))
+
+@dataclasses.dataclass(frozen=True)
+class _Encoder:
+    """A signature, and which of its outputs are of interest."""
+
+    loaded: Any
+    function: Any
+    input: str
+    kept: tuple[str, ...]
+    mask: str | None
+
+
+def _may_have_rows(shape: tf.TensorShape, lines: tf.TensorShape) -> bool:
+    """Whether a tensor of a shape may have a row for each line, as far as that is known before."""
+    if shape.rank is None:
+        return True
+    # A number of rows that is fixed is the number of lines only if that is fixed, too.
+    return shape.rank > 0 and (shape[0] is None or (lines.rank == 1 and shape[0] == lines[0]))
