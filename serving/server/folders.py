@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
+import functools
+import logging
 import os
 import re
+from collections.abc import Container
 from pathlib import Path
 
+LOGGER = logging.getLogger(__name__)
 MAX_VERSION = 2**63 - 1  # what an int64 holds
 
 
-def find_models(directory: str | os.PathLike, model_name: str | None = None) -> dict[str, Path]:
+def find_models(
+    directory: str | os.PathLike, model_name: str | None = None, known: Container[str] = ()
+) -> dict[str, Path]:
     """Finds model folders: those with versions, folders whose whole name is a number.
+
+    A child that cannot be listed is passed over with a warning, unless it is known to be a model.
 
     Args:
         directory: a model folder, which is then the only one, or a folder of them.
         model_name: the name to serve the only model under. Default: the name of its folder.
+        known: absolute paths of folders that were models before.
 
     Returns:
         dict of name to path.
 
     Raises:
         ValueError: if there is no model, or several and one name.
+        OSError: if the directory cannot be listed.
 
     Example:
     >>> import tempfile
@@ -35,8 +45,7 @@ def find_models(directory: str | os.PathLike, model_name: str | None = None) -> 
     if version_folders(root):
         found = {root.name: root}
     else:
-        children = sorted(child for child in root.iterdir() if child.is_dir())
-        found = {child.name: child for child in children if version_folders(child)}
+        found = {child.name: child for child in sorted(root.iterdir()) if _is_model(child, known)}
     if not found:
         hint = ""
         if (root / "saved_model.pb").is_file():
@@ -54,6 +63,21 @@ def find_models(directory: str | os.PathLike, model_name: str | None = None) -> 
         (path,) = found.values()
         found = {model_name: path}
     return found
+
+
+def _is_model(folder: Path, known: Container[str]) -> bool:
+    try:
+        return bool(version_folders(folder))
+    except OSError as error:
+        if str(folder) in known:
+            return True
+        _warn_once(str(folder), error.strerror)
+        return False
+
+
+@functools.cache  # directories are listed each second
+def _warn_once(folder: str, problem: str) -> None:
+    LOGGER.warning("%s is passed over: %s", folder, problem)
 
 
 def version_folders(model: str | os.PathLike) -> dict[int, Path]:

@@ -316,7 +316,11 @@ class ModelManager:
         if self.metrics is not None:
             self.metrics.unload(version.model, version.number)
         with self.changed:
-            version.end()
+            if version.returns:
+                version.begin()
+                self._submit(self.models[version.model], [version])
+            else:
+                version.end()
             self.changed.notify_all()
 
     def _is_busy(self) -> bool:

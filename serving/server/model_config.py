@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,11 +17,17 @@ PLATFORM = "tensorflow"
 _TENSORFLOW = 1  # of the deprecated enum ModelType
 
 
-def configured_models(options: ServerOptions) -> list[Any]:
+def configured_models(options: ServerOptions, known: Container[str] = ()) -> list[Any]:
     """The `ModelConfig`s of a directory of models, of the configuration file, or of one model.
+
+    Args:
+        options: the server's.
+        known: base paths of the models so far: those in the directory stay models where they
+            cannot be listed any more.
 
     Raises:
         ValueError: if the options name no model, or the file is wrong.
+        OSError: if the directory cannot be listed.
 
     Example:
     >>> options = ServerOptions(model_name="elmo", model_base_path="/models/elmo")
@@ -35,7 +41,7 @@ def configured_models(options: ServerOptions) -> list[Any]:
         )
     if options.directory:
         name = None if options.model_name in ("", "default") else options.model_name
-        models = find_models(options.directory, name)
+        models = find_models(options.directory, name, known)
     elif options.model_config_file:
         return read_model_configs(options.model_config_file)
     elif options.model_base_path:

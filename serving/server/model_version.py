@@ -56,6 +56,11 @@ class ModelVersion:
         return self.state == States.UNLOADING and not self.users
 
     @property
+    def returns(self) -> bool:
+        """Whether it leaves and is wanted again: the manager loads it anew when it is freed."""
+        return self.state == States.UNLOADING and self.wanted
+
+    @property
     def has_failed(self) -> bool:
         """Whether it ended, or waits for a retry, because of an error."""
         return self.retry_at is not None or (self.state == States.END and self.code != 0)

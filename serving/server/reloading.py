@@ -42,12 +42,14 @@ absolute path or URI; got base_path()=models
         self._lock = threading.Lock()
         # What `poll` reads anew: a directory or a file, until a client sends a configuration.
         self._follows_directory = bool(manager.options.directory)
+        self._problem = ""  # why it could not be read last time
 
     def reload(self, config: Any, wait: bool = True, timeout: float | None = None) -> None:
         """Makes a `ModelServerConfig` the whole of what is served.
 
         Labels switch at once and models that are not in it begin to leave. Returns when each model
-        that is new has a version available.
+        that is new has a version available. A model that is dropped and comes back before it has
+        left is loaded when it is freed.
 
         Args:
             config: ModelServerConfig.
@@ -85,17 +87,22 @@ absolute path or URI; got base_path()=models
     def follow(self) -> None:
         """Takes in what has changed in the directory of models, unless a client has configured.
 
-        A directory that cannot be read changes nothing.
+        A directory that cannot be read changes nothing, and a model's folder nothing of that model.
         """
         with self._lock:
             if not self._follows_directory:
                 return
+            manager = self._manager
+            with manager.changed:
+                known = {model.config.base_path for model in manager.configured.values()}
+            problem = ""
             try:
-                configs = configured_models(self._manager.options)
+                manager.configure(configured_models(manager.options, known))
             except (OSError, ValueError, ServingError) as error:
-                LOGGER.debug("the directory of models is left as it was: %s", error)
-                return
-            self._manager.configure(configs)
+                problem = str(error)
+                if problem != self._problem:
+                    LOGGER.warning("the models stay as they were: %s", problem)
+            self._problem = problem
 
     def read_file(self) -> None:
         """Reads the configuration file anew; what is wrong with it is logged and changes nothing.

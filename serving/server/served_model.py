@@ -52,8 +52,8 @@ class ServedModel:
         return [v for _, v in sorted(self.versions.items()) if v.has_failed]
 
     def is_busy(self) -> bool:
-        """Whether a version is being loaded."""
-        return any(version.is_busy for version in self.versions.values())
+        """Whether a version is being loaded, or will be as soon as it is freed."""
+        return any(version.is_busy or version.returns for version in self.versions.values())
 
     def aspire(self, found: Mapping[int, Path]) -> list[ModelVersion]:
         """Takes note of the versions found; returns those to load, the highest first."""
@@ -71,6 +71,8 @@ class ServedModel:
                 version = ModelVersion(self.name, number, found[number])
                 self.versions[number] = version
                 fresh.append(version)
+            elif version.returns:
+                version.path = found[number]
             elif version.state == States.END and (version.code == 0 or version.tries == 0):
                 version.path = found[number]
                 version.begin()

@@ -4,12 +4,15 @@ import logging
 import os
 import socket
 from dataclasses import asdict
+from pathlib import Path
 
 import pytest
 
 from polysemy.serving.server import Server, ServerOptions
 from polysemy.serving.server.flags import parse_flags
+from polysemy.serving.server.model_config import configured_models
 from polysemy.serving.server.options import OURS, flag_help
+from polysemy.serving.server.reloading import ConfigReloader
 
 CPUS = os.cpu_count() or 1
 DEFAULTS = {
@@ -241,6 +244,36 @@ def test_a_configuration_of_the_file_is_checked_as_a_reload(lab):
     wrong.base_path = "s3://bucket/pair"
     with pytest.raises(ValueError, match="Expected model pair to be in a local folder"):
         lab.server(wrong)
+
+
+def test_a_folder_that_cannot_be_listed_stops_no_other(lab, monkeypatch, caplog):
+    """Ours: of a directory it is passed over; a model that is served stays as it is."""
+    closed = {"lost+found"}
+    listed = Path.iterdir
+
+    def iterdir(path):
+        if path.name in closed:
+            raise PermissionError(13, "Permission denied", str(path))
+        return listed(path)
+
+    monkeypatch.setattr(Path, "iterdir", iterdir)
+    lab.add(1)
+    (lab.root / "lost+found").mkdir()
+    options = ServerOptions(directory=str(lab.root))
+    manager = lab.manager(*configured_models(options), directory=str(lab.root))
+    assert lab.answering(manager) == 1
+    closed.add("pair")
+    lab.add(3, name="second")
+    reloader = ConfigReloader(manager)
+    reloader.follow()
+    lab.poll(manager)
+    assert lab.answering(manager) == 1 and lab.answering(manager, "second") == 3
+    assert caplog.text.count(f"{lab.root}/lost+found is passed over: Permission denied") == 1
+    closed.add(lab.root.name)
+    for _ in range(2):
+        reloader.follow()
+    assert caplog.text.count("the models stay as they were: [Errno 13]") == 1
+    assert lab.answering(lab.poll(manager)) == 1
 
 
 def test_a_directory_of_models_is_followed(lab):

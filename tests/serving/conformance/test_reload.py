@@ -6,11 +6,17 @@ import grpc
 import pytest
 
 from polysemy.serving.errors import ServingError
-from polysemy.serving.protos import ModelServerConfig, ReloadConfigRequest, ReloadConfigResponse
+from polysemy.serving.protos import (
+    ModelServerConfig,
+    ModelSpec,
+    ReloadConfigRequest,
+    ReloadConfigResponse,
+)
 from polysemy.serving.server.reloading import ConfigReloader
 
 METHOD = "/tensorflow.serving.ModelService/HandleReloadConfigRequest"
 ALL = "model_version_policy { all {} } "
+ONLY_2 = "model_version_policy { specific { versions: 2 } } "
 LABEL = 'version_labels {{ key: "{}" value: {} }} '
 
 
@@ -166,6 +172,27 @@ def test_a_wrong_path_does_not_block(lab, running):
     code, text = refused(reloader, config)
     assert code == "UNKNOWN" and "{name: nowhere} due to error: NOT_FOUND" in text
     assert lab.answering(manager) == 2
+
+
+def test_a_model_that_comes_back_while_it_leaves(lab, running):
+    """Only when it is freed is it loaded again, for which the call waits, and no poll is needed."""
+    manager, reloader = running
+    nothing, back = lab.configs(), lab.configs(lab.config(text=ALL))
+    for _ in range(3):
+        reloader.reload(nothing)
+        reloader.reload(back, timeout=30)
+        assert lab.answering(manager) in (1, 2)
+    for last, state in (back, "AVAILABLE"), (nothing, "END"):
+        assert manager.settle(30)
+        with manager.acquire(ModelSpec(name="pair")):  # version 2
+            reloader.reload(nothing)
+            assert manager.settle(30)
+            with pytest.raises(ServingError, match="DEADLINE_EXCEEDED"):
+                reloader.reload(lab.configs(lab.config(text=ONLY_2)), timeout=0.01)
+            assert lab.states(manager)[2] == "UNLOADING"
+            reloader.reload(last, timeout=30)
+        assert manager.settle(30)
+        assert lab.states(manager)[2] == state
 
 
 def test_a_call_ends_at_its_deadline(lab, running, gate):
