@@ -13,6 +13,8 @@ import urllib.parse
 import uuid
 from pathlib import Path
 
+from .saved_model_file import has_saved_model
+
 SUFFIXES = (".tar.gz", ".tgz", ".tar")
 
 
@@ -44,7 +46,7 @@ def archive(version_dir: str | os.PathLike, path: str | os.PathLike) -> str:
     ['saved_model.pb']
     """
     folder, path = Path(version_dir), Path(path)
-    if not (folder / "saved_model.pb").is_file():
+    if not has_saved_model(folder):
         raise ValueError(
             "`version_dir` must be the folder of one version of a SavedModel. "
             f"Received: version_dir={str(folder)!r}, without saved_model.pb"

@@ -43,4 +43,5 @@ ReloadConfigResponse: Any = _management.ReloadConfigResponse
 ModelServerConfig: Any = _config.ModelServerConfig
 ModelConfig: Any = _config.ModelConfig
 SavedModel: Any = _module("tensorflow.core.protobuf.saved_model_pb2").SavedModel
+MetaGraphDef: Any = _module("tensorflow.core.protobuf.meta_graph_pb2").MetaGraphDef
 TensorProto: Any = _module("tensorflow.core.framework.tensor_pb2").TensorProto

@@ -13,6 +13,7 @@ from google.protobuf.message import DecodeError
 from ..client_grpc import infos_of
 from ..client_protos import SavedModel
 from ..client_tensors import TensorInfo
+from ..saved_model_file import read_saved_model
 from ..server.folders import find_models, version_folders
 from ..warmup import read_warmup
 
@@ -100,7 +101,7 @@ def image_of(exports: Sequence[ServedExport]) -> str:
 def _read(name: str, folder: Path) -> ServedExport:
     version, path = max(version_folders(folder).items())
     try:
-        saved = SavedModel.FromString((path / "saved_model.pb").read_bytes())
+        saved = SavedModel.FromString(read_saved_model(path))
         graph = next(graph for graph in saved.meta_graphs if "serve" in graph.meta_info_def.tags)
     except (OSError, DecodeError, StopIteration) as error:
         raise ValueError(

@@ -9,6 +9,8 @@ import re
 from collections.abc import Container
 from pathlib import Path
 
+from ..saved_model_file import has_saved_model
+
 LOGGER = logging.getLogger(__name__)
 MAX_VERSION = 2**63 - 1  # what an int64 holds
 
@@ -48,7 +50,7 @@ def find_models(
         found = {child.name: child for child in sorted(root.iterdir()) if _is_model(child, known)}
     if not found:
         hint = ""
-        if (root / "saved_model.pb").is_file():
+        if has_saved_model(root):
             hint = f" It is one version of a model: give its parent, {str(root.parent)!r}."
         raise ValueError(
             "`directory` must be a model folder, with numbered versions in it, or a folder of "

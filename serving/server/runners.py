@@ -49,12 +49,17 @@ class Runners:
     def of(
         self, signature: Signature, outputs: tuple[str, ...]
     ) -> tuple[Callable[..., list], tuple[str, ...]]:
-        """A function of the signature's inputs in order, and the names of what it returns."""
+        """A function of the signature's inputs in order, and the names of what it returns.
+
+        Raises:
+            ServingError: INVALID_ARGUMENT for an output that no answer can hold.
+        """
         key = (signature.name, outputs)
         found = self._made.get(key)
         if found is None:
-            if len(self._made) >= MAX_FUNCTIONS and outputs != signature.outputs:
-                return self.of(signature, signature.outputs)
+            signature.check_outputs(outputs)
+            if len(self._made) >= MAX_FUNCTIONS and outputs != signature.dense_outputs:
+                return self.of(signature, signature.dense_outputs)
             with self._lock:
                 found = self._made.get(key) or self._make(signature, outputs)
                 self._made[key] = found
@@ -66,6 +71,8 @@ class Runners:
         key = tuple(signature.name for signature in signatures)
         found = self._made.get(key)
         if found is None:
+            for signature in signatures:
+                signature.check_outputs(signature.outputs)
             if len(self._made) >= MAX_FUNCTIONS:
                 return self._one_by_one(signatures)
             with self._lock:

@@ -10,7 +10,9 @@ import tensorflow as tf
 from google.protobuf.message import DecodeError
 
 from ..protos import SavedModel
+from ..saved_model_file import read_saved_model
 from .gradients import without_gradients
+from .version_one import load_version_one
 
 
 def read_meta_graph(path: Path, tags: Sequence[str] = ("serve",)) -> Any:
@@ -20,7 +22,7 @@ def read_meta_graph(path: Path, tags: Sequence[str] = ("serve",)) -> Any:
         ValueError: if there is no such file or graph, or it cannot be read.
     """
     try:
-        saved_model = SavedModel.FromString((path / "saved_model.pb").read_bytes())
+        saved_model = SavedModel.FromString(read_saved_model(path))
     except FileNotFoundError as error:
         raise ValueError(
             f"A version must have a saved_model.pb. Received: {str(path)!r} without one",
@@ -38,8 +40,8 @@ def read_meta_graph(path: Path, tags: Sequence[str] = ("serve",)) -> Any:
     )
 
 
-def load_saved_model(path: Path, meta_graph: Any) -> Any:
-    """The loaded object, whose `signatures` can be called.
+def load_saved_model(path: Path, meta_graph: Any) -> tuple[Any, dict[str, str]]:
+    """The loaded object, whose `signatures` can be called; and why others cannot, by name.
 
     Raises:
         ValueError: if the SavedModel is damaged or needs an op that is not here.
@@ -53,8 +55,11 @@ def load_saved_model(path: Path, meta_graph: Any) -> Any:
         except ImportError:
             pass  # the op may come from elsewhere; if it does not, loading names it
     try:
+        tags = list(meta_graph.meta_info_def.tags)
         with without_gradients():
-            return tf.saved_model.load(str(path), tags=list(meta_graph.meta_info_def.tags))
+            if not meta_graph.HasField("object_graph_def"):
+                return load_version_one(path, tags)
+            return tf.saved_model.load(str(path), tags=tags), {}
     # What TensorFlow raises for a damaged file depends on the byte that is wrong.
     except (
         OSError,

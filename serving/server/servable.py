@@ -29,7 +29,7 @@ from .replay import replay
 from .run_errors import run_error
 from .runners import Runners
 from .saved_model import load_saved_model, read_meta_graph
-from .signature import CLASSIFY, PREDICT, REGRESS, Signature
+from .signature import CLASSIFY, PREDICT, REGRESS, Signature, is_dense
 from .tensors import to_proto
 
 DEFAULT_SIGNATURE = "serving_default"
@@ -84,23 +84,28 @@ class Servable:
         meta_graph = read_meta_graph(self.path, self.options.saved_model_tags.split(","))
         # Every signature of the file, the initializer of TF 2 exports included.
         self.signature_defs = dict(meta_graph.signature_def)
-        self._loaded: Any = load_saved_model(self.path, meta_graph)
+        loaded, self._problems = load_saved_model(self.path, meta_graph)
+        self._loaded: Any = loaded
         watched = metrics is not None and bool(self.options.monitoring_config_file)
         self._runners = Runners(
             self._loaded.signatures, parameters, self._observe if watched else None
         )
         self._thread_pool_name = parameters.thread_pool_name if parameters is not None else ""
-        self._signatures = {
-            key: Signature(key, definition)
-            for key, definition in self.signature_defs.items()
-            if key in self._runners.functions
-        }
+        self._signatures: dict[str, Signature] = {}
+        for key, definition in self.signature_defs.items():
+            if key not in self._runners.functions:
+                continue
+            if sparse := [name for name, i in definition.inputs.items() if not is_dense(i)]:
+                self._problems[key] = f'its input "{min(sparse)}" is no dense tensor'
+            else:
+                self._signatures[key] = Signature(key, definition)
 
     def signature_def(self, signature: str) -> Any:
         """The `SignatureDef` under a name, "" for the default one.
 
         Raises:
-            ServingError: FAILED_PRECONDITION if there is none that can be run.
+            ServingError: FAILED_PRECONDITION if there is none, INVALID_ARGUMENT if it cannot be
+                run.
         """
         return self._signature(signature).definition
 
@@ -223,11 +228,14 @@ class Servable:
         self._loaded = None
 
     def _signature(self, name: str) -> Signature:
-        found = self._signatures.get(name or DEFAULT_SIGNATURE)
+        name = name or DEFAULT_SIGNATURE
+        found = self._signatures.get(name)
         if found is None:
+            if problem := self._problems.get(name):
+                raise invalid_argument(f'Serving signature key "{name}" cannot be run: {problem}')
             raise ServingError(
                 grpc.StatusCode.FAILED_PRECONDITION,
-                f'Serving signature key "{name or DEFAULT_SIGNATURE}" not found.',
+                f'Serving signature key "{name}" not found.',
             )
         return found
 

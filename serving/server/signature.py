@@ -24,10 +24,9 @@ class Signature:
         definition: the `SignatureDef`.
 
     Example:
-    >>> from tensorflow.core.protobuf.meta_graph_pb2 import SignatureDef
-    >>> definition = SignatureDef()
-    >>> definition.inputs["x"].dtype = tf.float32.as_datatype_enum
-    >>> definition.outputs["y"].dtype = tf.float32.as_datatype_enum
+    >>> from tensorflow.core.protobuf.meta_graph_pb2 import SignatureDef, TensorInfo
+    >>> x, y = (TensorInfo(name=f"{name}:0", dtype=1) for name in "xy")
+    >>> definition = SignatureDef(inputs={"x": x}, outputs={"y": y})
     >>> signature = Signature("serving_default", definition)
     >>> signature.inputs, signature.wanted([])
     (['x'], ('y',))
@@ -39,6 +38,8 @@ class Signature:
         self.inputs = sorted(definition.inputs)
         self.dtypes = [tf.as_dtype(definition.inputs[alias].dtype) for alias in self.inputs]
         self.outputs = tuple(sorted(definition.outputs))
+        # Those that a message can hold.
+        self.dense_outputs = tuple(a for a in self.outputs if is_dense(definition.outputs[a]))
         self.defaults = definition.defaults
         self._known = set(self.inputs)
 
@@ -95,6 +96,15 @@ class Signature:
             seen.add(alias)
         return tuple(sorted(seen)) if seen else self.outputs
 
+    def check_outputs(self, outputs: Iterable[str]) -> None:
+        """Raises `ServingError` if an answer cannot hold one of these outputs."""
+        for alias in outputs:
+            if alias not in self.dense_outputs:
+                raise invalid_argument(
+                    f'The output "{alias}" of the signature "{self.name}" is no dense tensor '
+                    "and cannot be sent."
+                )
+
     def _check_names(self, sent: Mapping[str, Any]) -> None:
         known = self._known
         if len(sent) == len(known) and all(alias in sent for alias in known):
@@ -113,6 +123,11 @@ class Signature:
             f"len({_braces(names)}) != len({_braces(known)}). "
             f"Sent extra: {_braces(extra)}. Missing but required: {_braces(missing)}."
         )
+
+
+def is_dense(info: Any) -> bool:
+    """Whether a `TensorInfo` is of one tensor: no ragged or sparse one, and no operation."""
+    return info.WhichOneof("encoding") == "name" and ":" in info.name and info.dtype != 0
 
 
 def _braces(names: Iterable[str]) -> str:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from polysemy.serving.errors import ServingError
 from polysemy.serving.protos import PredictRequest
 from polysemy.serving.server.batching import Batching
 from polysemy.serving.server.config_protos import BatchingParameters
@@ -17,9 +18,11 @@ from polysemy.serving.server.servable import Servable
 v1 = tf.compat.v1
 
 
-@pytest.fixture
-def version_one(tmp_path):
-    """A graph of TensorFlow 1 with a variable and a table, and aliases with odd characters."""
+@pytest.fixture(params=["saved_model.pb", "saved_model.pbtxt"])
+def version_one(tmp_path, request):
+    """A graph of TensorFlow 1 with a variable and a table, and signatures with odd characters, of
+    one placeholder twice, without it, of a sparse tensor, and with an operation among the outputs.
+    """
     path = tmp_path / "1"
     with tf.Graph().as_default(), v1.Session() as session:
         words = v1.placeholder(tf.string, [None], "words")
@@ -30,25 +33,61 @@ def version_one(tmp_path):
         scaled = table.lookup(words) * scale
         session.run([v1.global_variables_initializer(), v1.tables_initializer()])
         builder = v1.saved_model.Builder(str(path))
-        signature = v1.saved_model.build_signature_def(
-            {"my words:0": v1.saved_model.build_tensor_info(words)},
-            {"scaled-value": v1.saved_model.build_tensor_info(scaled)},
-            "tensorflow/serving/predict",
-        )
-        builder.add_meta_graph_and_variables(
-            session, ["serve"], {"odd name/1": signature}, main_op=v1.tables_initializer()
-        )
-        builder.save()
+        word, value = (v1.saved_model.build_tensor_info(each) for each in (words, scaled))
+        pairs = v1.sparse_placeholder(tf.float32)
+        total = v1.saved_model.build_tensor_info(v1.sparse_reduce_sum(pairs))
+        sparse = v1.saved_model.build_tensor_info(pairs)
+        done = type(word)(name=tf.no_op("done").name, dtype=tf.float32.as_datatype_enum)
+        signatures = {
+            "odd name/1": ({"my words:0": word}, {"scaled-value": value}),
+            "twice": ({"a": word, "b": word}, {"y": value}),
+            "without": ({}, {"y": value}),
+            "sparse": ({"x": sparse}, {"y": total}),
+            "operation": ({"x": word}, {"y": value, "done": done}),
+        }
+        built = {k: v1.saved_model.build_signature_def(*each) for k, each in signatures.items()}
+        main_op = v1.tables_initializer()
+        builder.add_meta_graph_and_variables(session, ["serve"], built, main_op=main_op)
+        builder.save(as_text=request.param.endswith("txt"))
+    assert (path / request.param).is_file()
     return path
+
+
+def predicted(servable, signature, filter=(), **inputs):
+    request = PredictRequest(output_filter=filter)
+    request.model_spec.signature_name = signature
+    for name, value in inputs.items():
+        request.inputs[name].CopyFrom(tf.make_tensor_proto(value))
+    return servable.predict(request).outputs
 
 
 @pytest.mark.filterwarnings("ignore")
 def test_exports_of_tensorflow_1(version_one):
-    request = PredictRequest()
-    request.model_spec.signature_name = "odd name/1"
-    request.inputs["my words:0"].CopyFrom(tf.make_tensor_proto(["b", "c"]))
-    answer = Servable("old", 1, version_one).predict(request)
-    assert list(answer.outputs["scaled-value"].float_val) == [6.0, -3.0]
+    servable = Servable("old", 1, version_one)
+    outputs = predicted(servable, "odd name/1", **{"my words:0": ["b", "c"]})
+    assert list(outputs["scaled-value"].float_val) == [6.0, -3.0]
+    assert list(predicted(servable, "operation", ["y"], x=["b"])["y"].float_val) == [6.0]
+    refused = r"^INVALID_ARGUMENT: Serving signature key \"{}\" cannot be run: {}"
+    with pytest.raises(ServingError, match=refused.format("twice", ".*words:0 appears more than")):
+        predicted(servable, "twice", a=["a"], b=["b"])
+    with pytest.raises(ServingError, match=refused.format("without", ".*placeholder")):
+        predicted(servable, "without")
+    with pytest.raises(ServingError, match=refused.format("sparse", 'its input "x" is no dense')):
+        predicted(servable, "sparse", x=[1.0])
+    with pytest.raises(ServingError, match='The output "done" .* is no dense tensor and cannot'):
+        predicted(servable, "operation", x=["b"])
+
+
+def test_ragged_outputs_cannot_be_sent(tmp_path):
+    function = tf.function(lambda x: {"words": tf.strings.split(x), "n": tf.strings.length(x)})
+    spec = tf.TensorSpec([None], tf.string, "x")
+    signature = function.get_concrete_function(x=spec)
+    tf.saved_model.save(tf.Module(), str(tmp_path), signatures=signature)
+    servable = Servable("x", 1, tmp_path)
+    for filter in (), ["words"]:
+        with pytest.raises(ServingError, match='^INVALID_ARGUMENT: The output "words" of the sig'):
+            predicted(servable, "", filter, x=["a bc", "d"])
+    assert list(predicted(servable, "", ["n"], x=["a bc", "d"])["n"].int_val) == [4, 1]
 
 
 def test_tags_choose_the_graph(tmp_path):
