@@ -12,6 +12,7 @@ import tensorflow as tf
 from keras.src.saving.serialization_lib import in_safe_mode  # Keras has no public name for it
 
 from .hub_archive import resolve
+from .saved_model_file import has_saved_model
 from .version_folders import versions
 
 
@@ -38,7 +39,8 @@ class HubLayer(keras.layers.Layer):
             `http(s)://` address.
         trainable: bool. Whether `fit` changes the variables of the SavedModel.
         part: str. Name of a part: "encoder", "tokens", "preprocessor"; a part of a part with a dot,
-            "preprocessor.tokenize". Default: the SavedModel itself.
+            "preprocessor.tokenize"; "serve" of what Keras 3's own `Model.export` wrote. Default:
+            the SavedModel itself.
         output_key: str. The output to return where the SavedModel returns a dict. Default: all.
         arguments: dict. Further named arguments of the SavedModel's call, such as
             `{"seq_length": 64}` of "preprocessor.bert_pack_inputs"; what JSON can hold.
@@ -90,14 +92,12 @@ class HubLayer(keras.layers.Layer):
         self._callable: Any = self.saved_model
         for name in part.split(".") if part is not None else ():
             self._callable = getattr(self._callable, name, None)
-        if not callable(self._callable):
+        taken = _arguments_taken(self._callable)
+        if taken is None:
             raise ValueError(
                 "`part` must name a callable part of the SavedModel, or be None where that is "
                 f"callable itself. Received: part={part!r}, handle={self.handle!r}"
             )
-        function: Any = self._callable.__call__
-        signature = function.function_spec.fullargspec
-        taken = signature.args + signature.kwonlyargs
         unknown = sorted(set(self.arguments) - set(taken))
         if unknown or "training" in self.arguments:
             raise ValueError(
@@ -105,9 +105,7 @@ class HubLayer(keras.layers.Layer):
                 f"which the SavedModel takes. Received: arguments={self.arguments}"
             )
         self._takes_training = "training" in taken
-        tunable = list(getattr(self._callable, "trainable_variables", ()))
-        known = {id(variable) for variable in tunable}
-        fixed = [v for v in getattr(self._callable, "variables", ()) if id(v) not in known]
+        tunable, fixed = _variables(self._callable)
         # Keras variables around the SavedModel's own ones: no copies, so training changes what
         # the graph reads. Lists of them are tracked by Keras, in this order in weights files.
         self.tunable_variables = [_keras_variable(variable, True) for variable in tunable]
@@ -171,7 +169,7 @@ class HubLayer(keras.layers.Layer):
 
 def _load(handle: str) -> Any:
     path = resolve(handle)
-    if not (Path(path) / "saved_model.pb").is_file():
+    if not has_saved_model(path):
         found = versions(path)
         hint = f" Did you mean {str(Path(path) / str(found[-1]))!r}?" if found else ""
         raise ValueError(
@@ -185,6 +183,40 @@ def _load(handle: str) -> Any:
             f"`handle` must be a readable SavedModel. Received: handle={handle!r}: "
             f"{' '.join(str(error).split())[:400]}"
         ) from error
+
+
+def _arguments_taken(part: Any) -> list[str] | None:
+    """The names of the arguments of a part; None if it cannot be called."""
+    # It may be a function itself, as the endpoints of Keras's own `Model.export` are.
+    function: Any = part
+    if callable(part) and not hasattr(part, "function_spec"):
+        function = part.__call__
+    if not hasattr(function, "function_spec"):
+        return None
+    found = function.function_spec.fullargspec
+    return [*found.args, *found.kwonlyargs]
+
+
+def _variables(part: Any) -> tuple[list[tf.Variable], list[tf.Variable]]:
+    """The variables of a part: those that training may change, and the others.
+
+    Strings and the like, for which Keras has no variables, stay as they were exported.
+    """
+    if hasattr(part, "concrete_functions"):
+        found = {id(v): v for function in part.concrete_functions for v in function.variables}
+        every = list(found.values())
+        tunable = [variable for variable in every if variable.trainable]
+    else:
+        every = list(getattr(part, "variables", ()))
+        tunable = list(getattr(part, "trainable_variables", ()))
+    known = {id(variable) for variable in tunable}
+    fixed = [variable for variable in every if id(variable) not in known]
+    return [v for v in tunable if _is_number(v)], [v for v in fixed if _is_number(v)]
+
+
+def _is_number(variable: tf.Variable) -> bool:
+    kind: tf.DType = variable.dtype
+    return kind.is_floating or kind.is_integer or kind.is_bool or kind.is_complex
 
 
 def _keras_variable(variable: tf.Variable, trainable: bool) -> keras.Variable:

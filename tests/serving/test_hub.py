@@ -148,6 +148,32 @@ def test_a_graph_that_is_only_a_signature_is_refused(tmp_path):
         serving.HubLayer(str(tmp_path))
 
 
+def test_functions_are_parts_and_strings_are_no_weights(tmp_path):
+    """As Keras's own `Model.export` writes them, and with a variable that Keras has no kind for."""
+    module = tf.Module()
+    module.greeting, module.scale = tf.Variable("x is "), tf.Variable([1.0, 2.0])
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 2], tf.float32)])
+    def serve(x):
+        text = tf.strings.join([module.greeting, tf.strings.as_string(x * module.scale)])
+        return {"y": x * module.scale, "text": text}
+
+    module.serve = serve
+    tf.saved_model.save(module, str(tmp_path / "1"))
+    with pytest.raises(ValueError, match="`part` must name a callable part"):
+        HubLayer(str(tmp_path / "1"))
+    inputs = keras.Input((2,))
+    layer = HubLayer(str(tmp_path / "1"), trainable=True, part="serve", output_key="y")
+    model = keras.Model(inputs, layer(inputs))
+    assert (
+        [v.shape for v in layer.variables] == [(2,)] == [v.shape for v in layer.trainable_weights]
+    )
+    layer.trainable_variables[0].assign([3.0, 4.0])
+    model.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras", safe_mode=False)
+    np.testing.assert_array_equal(again(tf.ones((1, 2))), [[3.0, 4.0]])
+
+
 class Scaled(keras.layers.Layer):
     """Multiplies by a weight whose gradient says ten times as much."""
 
