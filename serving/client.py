@@ -75,7 +75,8 @@ class Client(ClientBase):
                 False or b"" at the end. The first request that fails ends the call.
             max_in_flight: int. How many of these requests wait for answers at once.
             **named_inputs: inputs by name: arrays, or nested lists of strings, ints (sent as
-                int32, or int64 where they are large), floats (as float32) or bools.
+                int32, or int64 where they are large), floats (as float32) or bools. Empty lists
+                become arrays of their inputs' dtypes, for which the model's metadata is asked.
 
         Returns:
             dict of output name to array; strings are bytes.
@@ -84,16 +85,19 @@ class Client(ClientBase):
             ValueError: if an argument is wrong, before anything is sent.
         """
         target = Target(model, version, label, signature)
-        arrays, seconds, in_flight, parts = self._checked(
-            merged(inputs, named_inputs), timeout, batch_size, max_in_flight
-        )
-        # REST alone; versions do not change, but which one answers may from call to call.
-        signatures = self._signatures(target, seconds) if self._protocol.needs_signatures else None
+        request = self._checked(merged(inputs, named_inputs), timeout, batch_size, max_in_flight)
+        seconds, parts = request.seconds, request.parts
+        signatures: Signatures | None = None
+        if self._needs_signatures(request):
+            # Each time: versions do not change, but which one answers may from call to call.
+            plain = Target(model, version, label)
+            signatures = self._call(self._protocol.metadata(plain), seconds)
 
         def ask(some: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-            return self._call(self._protocol.predict(target, some, outputs, signatures), seconds)
+            typed = request.typed(some, target, signatures)
+            return self._call(self._protocol.predict(target, typed, outputs, signatures), seconds)
 
-        return ask(arrays) if parts is None else _in_parallel(ask, parts, in_flight)
+        return ask(request.arrays) if parts is None else _in_parallel(ask, parts, request.in_flight)
 
     def metadata(
         self,
@@ -126,10 +130,6 @@ class Client(ClientBase):
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    def _signatures(self, target: Target, seconds: float) -> Signatures:
-        plain = Target(target.model, target.version, target.label)
-        return self._call(self._protocol.metadata(plain), seconds)
 
     def _call(self, call: Call, timeout: float) -> Any:
         deadline = time.monotonic() + timeout

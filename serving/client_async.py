@@ -51,19 +51,21 @@ class AsyncClient(ClientBase):
     ) -> dict[str, np.ndarray]:
         """Runs a signature; see `Client.predict`."""
         target = Target(model, version, label, signature)
-        arrays, seconds, in_flight, parts = self._checked(
-            merged(inputs, named_inputs), timeout, batch_size, max_in_flight
-        )
+        request = self._checked(merged(inputs, named_inputs), timeout, batch_size, max_in_flight)
+        seconds, parts = request.seconds, request.parts
         signatures: Signatures | None = None
-        if self._protocol.needs_signatures:
+        if self._needs_signatures(request):
             plain = Target(model, version, label)
             signatures = await self._call(self._protocol.metadata(plain), seconds)
 
         async def ask(some: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-            call = self._protocol.predict(target, some, outputs, signatures)
+            typed = request.typed(some, target, signatures)
+            call = self._protocol.predict(target, typed, outputs, signatures)
             return await self._call(call, seconds)
 
-        return await (ask(arrays) if parts is None else _in_parallel(ask, parts, in_flight))
+        if parts is None:
+            return await ask(request.arrays)
+        return await _in_parallel(ask, parts, request.in_flight)
 
     async def metadata(
         self,

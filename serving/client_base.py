@@ -3,17 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
 from .client_batches import batches
-from .client_calls import checked_in_flight, checked_seconds, checked_tls, is_rest
+from .client_calls import (
+    Signatures,
+    Target,
+    checked_in_flight,
+    checked_seconds,
+    checked_tls,
+    is_rest,
+)
 from .client_grpc import GrpcProtocol
 from .client_rest import RestProtocol
 from .client_retry import Retry
-from .client_tensors import as_arrays
+from .client_tensors import as_arrays, untyped_names, with_dtypes
 from .client_tls import TLS
+
+
+class _Request(NamedTuple):
+    """The arguments of `predict` as it needs them."""
+
+    arrays: dict[str, np.ndarray]
+    seconds: float
+    in_flight: int
+    # Pairs of a first row and the inputs from there, a request each; None where all goes in one.
+    parts: list[tuple[int, dict[str, np.ndarray]]] | None
+    untyped: frozenset[str]
+
+    def typed(
+        self, arrays: Mapping[str, np.ndarray], target: Target, signatures: Signatures | None
+    ) -> dict[str, np.ndarray]:
+        """Some of the rows, in the dtypes of the model where the values have none."""
+        infos = (signatures or {}).get(target.signature or "serving_default", {}).get("inputs", {})
+        return with_dtypes(arrays, self.untyped, infos)
 
 
 class ClientBase:
@@ -46,24 +71,24 @@ class ClientBase:
     def _seconds(self, timeout: float | None) -> float:
         return self.timeout if timeout is None else checked_seconds("timeout", timeout)
 
+    def _needs_signatures(self, request: _Request) -> bool:
+        return self._protocol.needs_signatures or bool(request.untyped)
+
     def _checked(
         self,
         inputs: Mapping[str, Any],
         timeout: float | None,
         batch_size: int | None,
         max_in_flight: int,
-    ) -> tuple[dict[str, np.ndarray], float, int, list[tuple[int, dict[str, np.ndarray]]] | None]:
+    ) -> _Request:
         """The arguments of `predict` as it needs them.
-
-        Returns:
-            The inputs as arrays; seconds; requests in flight; pairs of a first row and the inputs
-            from there, a request each, or None where all goes in one.
 
         Raises:
             ValueError: if one is wrong.
         """
         arrays = as_arrays(inputs)
+        self._protocol.check(arrays)
         seconds = self._seconds(timeout)
         in_flight = checked_in_flight(max_in_flight)
         parts = None if batch_size is None else list(batches(arrays, batch_size))
-        return arrays, seconds, in_flight, parts
+        return _Request(arrays, seconds, in_flight, parts, untyped_names(inputs, arrays))

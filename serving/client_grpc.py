@@ -41,6 +41,9 @@ class GrpcProtocol:
 
     needs_signatures = False
 
+    def check(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Messages hold every array that the clients take."""
+
     def predict(
         self,
         target: Target,

@@ -72,16 +72,20 @@ class AsyncHttp:
 
     async def send(self, call: Call, timeout: float) -> bytes:
         import aiohttp
+        import yarl
 
         if self._session is None:  # a session belongs to the loop in which it is made
             context = True if self._tls is None else self._tls.context()
             connector = aiohttp.TCPConnector(ssl=context, limit=0)  # the caller bounds requests
             self._session = aiohttp.ClientSession(connector=connector)
         verb, path = call.method.split(" ", 1)
+        root = yarl.URL(self.address)
+        # Encoded already: aiohttp's own reading would turn a quoted colon back into one.
+        url = root.with_path(f"{root.raw_path.rstrip('/')}{path}", encoded=True)
         try:
             async with self._session.request(
                 verb,
-                f"{self.address}{path}",
+                url,
                 data=call.payload,
                 headers=_HEADERS,
                 timeout=aiohttp.ClientTimeout(total=timeout),

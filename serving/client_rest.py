@@ -41,6 +41,15 @@ class RestProtocol:
 
     needs_signatures = True
 
+    def check(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Raises ValueError for an input that JSON has no form for."""
+        for name, array in arrays.items():
+            if array.dtype.kind == "c":
+                raise ValueError(
+                    f"`{name}` must be real numbers, bools or strings over REST. "
+                    f"Received: dtype={array.dtype}"
+                )
+
     def predict(
         self,
         target: Target,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any
 
 import numpy as np
@@ -87,6 +87,39 @@ def as_arrays(inputs: Mapping[str, Any]) -> dict[str, np.ndarray]:
     return {name: _as_array(name, value) for name, value in inputs.items()}
 
 
+def untyped_names(inputs: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> frozenset[str]:
+    """The inputs whose values say nothing of their dtype: empty lists.
+
+    Args:
+        inputs: dict of values.
+        arrays: what `as_arrays` made of them.
+
+    Example:
+    >>> inputs = {"sentences": [], "lengths": np.zeros(0, np.int32)}
+    >>> sorted(untyped_names(inputs, as_arrays(inputs)))
+    ['sentences']
+    """
+    return frozenset(n for n, a in arrays.items() if not a.size and not hasattr(inputs[n], "dtype"))
+
+
+def with_dtypes(
+    arrays: Mapping[str, np.ndarray], names: Container[str], infos: Mapping[str, TensorInfo]
+) -> dict[str, np.ndarray]:
+    """The arrays, some of them with the dtype that their input has.
+
+    Example:
+    >>> infos = {"sentences": TensorInfo("string", (None,))}
+    >>> with_dtypes({"sentences": np.zeros(0)}, {"sentences"}, infos)["sentences"].dtype
+    dtype('O')
+    """
+    return {
+        name: array.astype(numpy_dtype(infos[name].dtype))
+        if name in names and name in infos and infos[name].dtype in _NUMBERS
+        else array
+        for name, array in arrays.items()
+    }
+
+
 def to_proto(array: np.ndarray) -> Any:
     """An array as a TensorProto.
 
@@ -143,6 +176,8 @@ def _as_array(name: str, value: Any) -> np.ndarray:
     typed = hasattr(value, "dtype")
     try:
         array = np.asarray(value)
+    except UnicodeDecodeError:  # of bytes beside str, which numpy takes for ASCII
+        array = np.array(value, object)
     except ValueError as error:  # numpy's word for rows of different lengths
         raise ValueError(
             f"`{name}` must be rectangular; pad rows of different lengths. Received: {error}"

@@ -71,8 +71,9 @@ def test_long_lists_are_cut_and_put_together(ask, direct, sentences):
     np.testing.assert_allclose(parts["sequence_output"], whole["sequence_output"], atol=1e-5)
     some = ask("predict", "toy", sentences=sentences, outputs=["default"], batch_size=3)
     assert list(some) == ["default"]
-    none = ask("predict", "toy", sentences=np.array([], object), batch_size=3)
-    assert none["default"].shape == (0, 4)
+    for batch_size in None, 3:
+        none = ask("predict", "toy", sentences=[], batch_size=batch_size)
+        assert none["default"].shape == (0, 4)
 
 
 def test_metadata_and_status(ask):
@@ -97,6 +98,8 @@ def test_errors_are_one_line_with_the_servers_code(ask, sentences):
         with pytest.raises(ServingError, match=f": {code}: .*{text}") as caught:
             ask("predict", *given, sentences=sentences, **named)
         assert caught.value.code.name == code and "\n" not in str(caught.value)
+    with pytest.raises(ServingError, match="NOT_FOUND: Could not find any .* of model a:b %$"):
+        ask("status", "a:b %")
 
 
 def test_the_error_of_one_request_among_many_says_its_rows():
@@ -123,6 +126,12 @@ def test_wrong_arguments_are_named_before_anything_is_sent(ask):
     for inputs, named, message in cases:
         with pytest.raises(ValueError, match=message):
             ask("predict", "nobody", inputs, **named)
+
+
+def test_what_json_cannot_hold_is_refused_before_anything_is_sent():
+    client = Client("http://localhost:1", retry=NO_RETRY)
+    with pytest.raises(ValueError, match="`z` must be real .* over REST. Received: dtype=complex"):
+        client.predict("m", x=[1], z=[1j])
 
 
 @pytest.mark.parametrize("address", ["localhost", "http://", "http://a:b", "ftp://a:1", "a b:1"])

@@ -120,7 +120,7 @@ def test_python_values_become_the_dtypes_of_models():
             "large": [1 << 40],
             "floats": [0.5],
             "bools": [True],
-            "text": [["é", b"\0"]],
+            "text": [["é", b"\0"], ["a", b"\xff"]],
             "typed": np.array([0.5]),
             "numpy_text": np.array(["é"]),
             "scalar": "x",
@@ -130,7 +130,7 @@ def test_python_values_become_the_dtypes_of_models():
     assert [kinds[name] for name in ("ints", "large", "floats", "bools", "typed")] == [
         *("int32", "int64", "float32", "bool", "float64"),
     ]
-    assert arrays["text"].tolist() == [["é".encode(), b"\0"]]
+    assert arrays["text"].tolist() == [["é".encode(), b"\0"], [b"a", b"\xff"]]
     assert arrays["numpy_text"].tolist() == ["é".encode()]
     assert arrays["scalar"].shape == () and arrays["scalar"].item() == b"x"
     with pytest.raises(ValueError, match="`x` must be numbers, bools or strings.*datetime64"):

@@ -30,9 +30,7 @@ def test_the_text_form_is_read(models, tmp_path):
         assert text.name in packed.getnames()
     for content in b"meta_graphs {", b"\xff":
         text.write_bytes(content)
-        with pytest.raises(
-            ValueError, match="must hold readable SavedModels. Received"
-        ):
+        with pytest.raises(ValueError, match="must hold readable SavedModels. Received"):
             read_exports(tmp_path)
     text.unlink()
     with pytest.raises(FileNotFoundError, match="saved_model.pb"):
