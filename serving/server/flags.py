@@ -27,7 +27,8 @@ _WITH_DIRECTORY = {
 
 
 def parse_flags(arguments: Sequence[str]) -> ServerOptions:
-    """Reads `--name=value`; `--name value` is understood, too, and a boolean may stand bare.
+    """Reads `--name=value`; `--name value` is understood, too, and a boolean may stand bare: the
+    word after it is its value only if that is true or false.
 
     An unknown flag is reported and ignored, as TensorFlow Serving does; a flag that has no effect
     in this server is reported. The first word that is no flag is `directory`; with it, REST is on
@@ -64,7 +65,8 @@ def parse_flags(arguments: Sequence[str]) -> ServerOptions:
             continue
         if not equals:
             if flag.type == "bool":
-                text = "true"
+                follows = bool(words) and words[0].lower() in ("true", "false")
+                text = words.pop(0) if follows else "true"
             elif words:
                 text = words.pop(0)
             else:

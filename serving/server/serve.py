@@ -95,4 +95,6 @@ def _log_to_stderr() -> None:
         handler = logging.StreamHandler(sys.stderr)
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
         logger.addHandler(handler)
+        # Libraries give the root logger handlers of their own, which would write each line again.
+        logger.propagate = False
     logger.setLevel(logging.INFO)

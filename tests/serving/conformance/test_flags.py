@@ -95,6 +95,15 @@ def test_syntax(word, flag, value):
     assert getattr(parse_flags([word]), flag) == value
 
 
+def test_the_value_of_a_boolean_may_be_the_next_word():
+    """Ours: no directory is meant by true or false; any other word is one."""
+    options = parse_flags(["--enable_batching", "true", "--enable_model_warmup", "False", "models"])
+    assert options.enable_batching and not options.enable_model_warmup
+    assert options.directory == "models"
+    options = parse_flags(["--enable_batching", "models"])
+    assert options.enable_batching and options.directory == "models"
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -1,8 +1,11 @@
 """Starting and stopping; what cannot be served is named."""
 
+import io
+import logging
 import os
 import shutil
 import socket
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +16,7 @@ import tensorflow_text
 from polysemy.serving import Client
 from polysemy.serving.errors import ServingError
 from polysemy.serving.protos import PredictRequest
-from polysemy.serving.server import Server, ServerOptions, serve_forever
+from polysemy.serving.server import Server, ServerOptions, serve, serve_forever
 from polysemy.serving.server.folders import find_models
 from polysemy.serving.server.model_server import model_server_command
 from polysemy.serving.server.servable import Servable
@@ -144,6 +147,18 @@ def test_several_models_are_configured_by_a_file(models):
     file = Path(command[3].removeprefix("--model_config_file="))
     assert file.read_text().count("base_path") == 2
     file.unlink()
+
+
+def test_log_lines_come_once(monkeypatch, caplog):
+    """Whatever handlers the root logger has: `caplog` gives it one."""
+    logger, stderr = logging.getLogger("polysemy"), io.StringIO()
+    for name, value in {"handlers": [], "propagate": True, "level": logging.NOTSET}.items():
+        monkeypatch.setattr(logger, name, value)
+    monkeypatch.setattr(sys, "stderr", stderr)
+    for _ in range(2):
+        serve._log_to_stderr()
+    logger.warning("once")
+    assert stderr.getvalue().endswith(" WARNING once\n") and not caplog.records
 
 
 def test_wrong_arguments_of_serve_forever(models):
