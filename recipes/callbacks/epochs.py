@@ -78,11 +78,12 @@ class Epochs(keras.callbacks.Callback):
         self.state.tokens += tokens - self._tokens
         self.state.epoch += 1
         if not math.isfinite(scores.get("loss", 0.0)):
+            mend = "Lower `trainer.learning_rate` or set `trainer.gradient_clip_norm`"
+            if self.state.epoch > 1:  # a run is continued with its own configuration only
+                mend = f"The checkpoint of the epoch before is kept. {mend}, in another `out`"
             raise FloatingPointError(
                 f"The training loss must be finite. Received: loss={scores['loss']} at step "
-                f"{self.state.step}. "
-                "The checkpoint of the epoch before is kept; lower `trainer.learning_rate` or set "
-                "`trainer.gradient_clip_norm`."
+                f"{self.state.step}. {mend}."
             )
         limit = self.config.epochs
         self.state.finished = (limit is not None and self.state.epoch >= limit) or (

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-from polysemy.recipes.callbacks import BestWeights
+from polysemy.recipes.callbacks import BestWeights, Epochs, Progress
 from polysemy.recipes.config import TrainerConfig
 from polysemy.recipes.optimizers import build_optimizer
 from polysemy.recipes.run import build_trainer, run_experiment
@@ -114,9 +114,15 @@ def test_the_precision_reaches_the_model(toy_task, tmp_path, monkeypatch):
 
 def test_a_loss_that_is_not_finite_keeps_the_checkpoint(toy_task, tmp_path):
     run = toy_task.toy.run("default", 1, ["trainer.optimizer=sgd", "trainer.learning_rate=1e38"])
-    with pytest.raises(FloatingPointError, match="must be finite.*at step 10"):
+    with pytest.raises(FloatingPointError, match="must be finite.*at step 10. Lower `.*norm`.$"):
         build_trainer(run, tmp_path).train()
     assert not (tmp_path / "best.weights.h5").exists()
+    tokens, progress = keras.Variable(0), Progress(None, visible=False)
+    epochs = Epochs(
+        run.trainer, TrainingState(epoch=1), progress, tokens.value, lambda scores: None
+    )
+    with pytest.raises(FloatingPointError, match="before is kept. Lower `.*, in another `out`.$"):
+        epochs._end({"loss": float("nan")})
 
 
 def test_no_data_and_no_training(toy_task, tmp_path):
