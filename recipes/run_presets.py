@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -43,7 +44,7 @@ def missing_presets(runs: Sequence[Experiment], steps: Sequence[str], out: str |
         out: folder of the runs.
 
     Returns:
-        variant → which folder is missing, and the command that makes it.
+        variant → which folder is missing, and the command that makes it where a run does.
     """
     missing: dict[str, str] = {}
     made: set[str] = set()
@@ -51,7 +52,9 @@ def missing_presets(runs: Sequence[Experiment], steps: Sequence[str], out: str |
         for reference in _references(run).values():
             folder = resolve(reference, out)
             if reference not in made and not Path(folder).exists():
-                missing[run.variant] = f"{folder}; `{_command(reference, run, out)}` makes it"
+                command = _command(reference, run, out)
+                makes = f"; `{command}` makes it" if command else ""
+                missing[run.variant] = folder + makes
         if "export" in steps and run.variant not in missing and run.seed == 1:
             made.add(preset_of(run.name, run.variant))
     return missing
@@ -68,8 +71,13 @@ def _references(run: Experiment) -> dict[str, str]:
 
 
 def _command(reference: str, run: Experiment, out: str | Path) -> str:
-    """The command that makes a preset for a run."""
-    experiment, variant = reference.split("/")[1:3]
+    """The command that makes a preset for a run; "" where no run makes it."""
+    found = re.fullmatch(r"\{runs\}/([^/]+)/([^/]+)/seed(\d+)/preset", reference)
+    if found is None:
+        return ""
+    experiment, variant, seed = found.groups()
     root = "DATA" if run.data.root == DataConfig().root else shlex.quote(run.data.root)
     command = f"polysemy run {experiment} train export --variant {variant} --set data.root={root}"
+    if seed != "1":
+        command = f"{command} --seed {seed}"
     return command if str(out) == "runs" else f"{command} --out {shlex.quote(str(out))}"

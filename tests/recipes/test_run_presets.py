@@ -106,6 +106,15 @@ def test_a_variant_that_was_asked_for_needs_its_preset(started, tmp_path, monkey
     assert len(presets) == 2
 
 
+def test_a_preset_that_no_run_makes(started, tmp_path):
+    experiment, _ = started
+    arguments = {"out": tmp_path, "variants": ["own"]}
+    with pytest.raises(FileNotFoundError, match=f"variant='own', without {tmp_path}/foo$"):
+        run_experiment(experiment, overrides=["task.encoder={runs}/foo"], **arguments)
+    with pytest.raises(FileNotFoundError, match="--variant v .*--seed 2.* makes it$"):
+        run_experiment(experiment, overrides=["task.encoder={runs}/e/v/seed2/preset"], **arguments)
+
+
 def test_nothing_is_left_to_run(started, tmp_path):
     experiment, _ = started
     own = dataclasses.replace(experiment, variants={"own": experiment.variants["own"]})
