@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -47,6 +47,12 @@ class TaskConfig:
         seed.
         """
         raise NotImplementedError(f"`{type(self).__name__}` must implement `create(experiment)`.")
+
+    def data_files(self) -> Sequence[str]:
+        """Returns the files that it reads, by their paths below `data.root`; they may be missing. A
+        run is not continued with others.
+        """
+        return ()
 
 
 @dataclasses.dataclass(frozen=True)

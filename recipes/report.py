@@ -16,7 +16,8 @@ def report(
     scores: dict[str, tuple[float, float]],
     results: str | Path | None,
 ) -> None:
-    """Prints the closing line of a variant and writes its rows.
+    """Writes the rows of a variant, of which all seeds are trained to the end, and prints its
+    closing line.
 
     Args:
         runs: the variant's resolved runs, one a seed.
@@ -27,31 +28,40 @@ def report(
     run, result = runs[0], done[0]
     seeds = ", ".join(str(other.seed) for other in runs)
     data = run.data.name or run.data.root
+    unfinished = "; ".join(
+        f"seed {other.seed} at {each['unfinished']}"
+        for other, each in zip(runs, done, strict=True)
+        if "unfinished" in each
+    )
+    lines = []
+    if results is not None and unfinished:
+        lines.append(f"{run.name} {run.variant}: not written to {results} before all is trained")
+    elif results is not None:  # before the first line is printed: rows outlive a broken terminal
+        minutes = mean_and_sd([result["minutes"] for result in done])[0]
+        common = {
+            "experiment": run.name,
+            "variant": run.variant,
+            "seeds": seeds,
+            "data": data,
+            "paper": run.paper,
+            "commit": commit(),
+            "minutes": f"{minutes:.1f}",
+            "hardware": result["hardware"],
+        }
+        rows = [
+            {**common, "metric": name, "mean": f"{mean:.6g}", "sd": f"{sd:.3g}"}
+            for name, (mean, sd) in scores.items()
+        ]
+        lines += append_rows(results, rows)
     mean, sd = scores[result["headline"]]
     spread = f" ± {sd:.2g}" if len(runs) > 1 else ""  # one seed measures none
-    print(
+    closing = (
         f"{run.name} {run.variant}: paper {run.paper or 'none'} | "
-        f"ours {result['headline']} {mean:.4g}{spread} | data {data} | seeds {seeds}",
-        flush=True,
+        f"ours {result['headline']} {mean:.4g}{spread} | data {data} | seeds {seeds}"
     )
-    if results is None:
-        return
-    minutes = mean_and_sd([result["minutes"] for result in done])[0]
-    common = {
-        "experiment": run.name,
-        "variant": run.variant,
-        "seeds": seeds,
-        "data": data,
-        "paper": run.paper,
-        "commit": commit(),
-        "minutes": f"{minutes:.1f}",
-        "hardware": result["hardware"],
-    }
-    rows = [
-        {**common, "metric": name, "mean": f"{mean:.6g}", "sd": f"{sd:.3g}"}
-        for name, (mean, sd) in scores.items()
-    ]
-    append_rows(results, rows)
+    print(closing + (f" | unfinished: {unfinished}" if unfinished else ""), flush=True)
+    for line in lines:
+        print(line, flush=True)
 
 
 def best_line(run: Experiment, summary: dict[str, dict[str, tuple[float, float]]]) -> str:

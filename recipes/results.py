@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import csv
+import os
 import statistics
 import subprocess
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from .replacing import replacing
+from .replacing import locked, replacing
 
 COLUMNS: tuple[str, ...] = (
     "experiment",
@@ -36,35 +37,92 @@ def mean_and_sd(values: Sequence[float]) -> tuple[float, float]:
     return statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else 0.0
 
 
-def append_rows(path: str | Path, rows: Sequence[dict[str, str]]) -> None:
+def check_results(path: str | Path) -> None:
+    """Refuses a results file to which no rows could be added.
+
+    Raises:
+        ValueError: it is a folder, has other columns, or lies where nothing can be written.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise ValueError(
+            f"`results` must be a CSV file. Received: results={str(path)!r}, a folder."
+        )
+    folder = path.absolute().parent
+    while not folder.exists():
+        folder = folder.parent
+    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+        raise ValueError(
+            "`results` must lie in a folder that can be written to. Received: "
+            f"results={str(path)!r}, where {folder} is none."
+        )
+    _read_rows(path)
+
+
+def append_rows(path: str | Path, rows: Sequence[dict[str, str]]) -> list[str]:
     """Appends rows to a results file; one of the same experiment, variant, metric and data is
-    replaced.
+    replaced, unless it is over more seeds, with one that is not among the new row's.
+
+    Several processes may do so at the same time.
+
+    Returns:
+        What has become of rows over other seeds, one sentence for each variant.
 
     Raises:
         ValueError: the file has other columns.
     """
     path = Path(path)
-    kept: list[dict[str, str]] = []
-    if path.exists():
-        with open(path, newline="", encoding="utf-8") as file:
-            reader = csv.DictReader(file)
-            if tuple(reader.fieldnames or ()) != COLUMNS:
-                raise ValueError(
-                    f"`results` must have the columns {','.join(COLUMNS)}. Received: "
-                    f"{reader.fieldnames} in {path}."
-                )
-            kept = list(reader)
 
     def identity(row: dict[str, str]) -> tuple[str, ...]:
         return tuple(row[column] for column in ("experiment", "variant", "metric", "data"))
 
-    new = {identity(row) for row in rows}
     path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path, newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows([row for row in kept if identity(row) not in new])
-        writer.writerows(rows)
+    said: dict[str, None] = {}
+    with locked(path):
+        there = _read_rows(path)
+        old = {identity(row): row for row in there}
+        new = {}
+        for row in rows:
+            before = old.get(identity(row), row)
+            theirs, ours = _seeds(before), _seeds(row)
+            stays = not theirs <= ours and len(theirs) > len(ours)
+            if not theirs <= ours:
+                name = f"{row['experiment']} {row['variant']}"
+                text = (
+                    f"{path} keeps {name} over the seeds {before['seeds']}; over {row['seeds']} "
+                    "it is not written"
+                    if stays
+                    else f"{path} has {name} over the seeds {row['seeds']} now, no longer over "
+                    f"{before['seeds']}"
+                )
+                said[text] = None
+            if not stays:
+                new[identity(row)] = row
+        with replacing(path, newline="") as file:
+            writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+            writer.writeheader()
+            writer.writerows([row for row in there if identity(row) not in new])
+            writer.writerows(new.values())
+    return list(said)
+
+
+def _read_rows(path: Path) -> list[dict[str, str]]:
+    """The rows of a results file; none where there is no file."""
+    if not path.exists():
+        return []
+    with open(path, newline="", encoding="utf-8") as file:
+        reader = csv.DictReader(file)
+        if tuple(reader.fieldnames or ()) != COLUMNS:
+            raise ValueError(
+                f"`results` must have the columns {','.join(COLUMNS)}. Received: "
+                f"{reader.fieldnames} in {path}."
+            )
+        return list(reader)
+
+
+def _seeds(row: dict[str, str]) -> set[str]:
+    """The seeds that a row is the mean over."""
+    return {seed.strip() for seed in row["seeds"].split(",")}
 
 
 def measured(name: str, data: str, variants: Iterable[str], path: str | Path | None = None) -> str:

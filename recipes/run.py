@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -14,33 +15,18 @@ import keras
 import tensorflow as tf
 
 from ..zoo.model import ZooModel
-from .config import Experiment, read_config, to_dict, write_config
+from .config import Experiment, apply_overrides, read_config
 from .overrides import nearest
-from .replacing import replacing
 from .report import best_line, report
-from .results import mean_and_sd
-from .run_presets import missing_presets, resolve, resolve_presets
-from .strategy import build_strategy, describe_hardware, is_chief
+from .results import check_results, mean_and_sd
+from .run_folder import RunFolder, training_result
+from .run_presets import missing_presets, resolve_presets
+from .run_settings import override, resolve_run
+from .strategy import build_strategy, is_chief
 from .tasks.task import Task
 from .trainer import Trainer
 
 STEPS = ("train", "evaluate", "export")
-
-# What may differ when a run is continued: where it runs, not what it computes.
-MOVABLE = (
-    "data.root",
-    "trainer.strategy",
-    "trainer.jit_compile",
-    "paper",
-    "expected",
-    "choose_best",
-    "description",
-)
-
-
-# What a training leaves behind. Without any of it a folder is free for another configuration: the
-# one that is there may have been refused.
-RESULTS = ("metrics.csv", "checkpoint/state.npz", "best.weights.h5", "result.json")
 
 
 def run_experiment(
@@ -93,13 +79,16 @@ def run_experiment(
                 f"step={step!r}."
             )
     overrides = list(overrides)
-    chosen = list(experiment.variants if variants is None else variants)
+    settings = override(experiment, overrides)
+    if results is not None:
+        check_results(results)
+    chosen = list(dict.fromkeys(experiment.variants if variants is None else variants))
     runs = [
-        experiment.run(variant, seed, overrides)
+        resolve_run(experiment, variant, seed, overrides)
         for variant in chosen
-        for seed in (experiment.seeds if seeds is None else seeds)
+        for seed in dict.fromkeys(settings.seeds if seeds is None else seeds)
     ]  # all are resolved before the first one runs, so that a slip shows at once
-    to_do = [run for run in runs if not all(_steps_done(_folder(run, out))[s] for s in steps)]
+    to_do = [run for run in runs if not all(_folder(run, out).done()[step] for step in steps)]
     missing = missing_presets(to_do, steps, out)
     if missing and (variants is not None or len(missing) == len(chosen)):
         raise FileNotFoundError(
@@ -115,7 +104,7 @@ def run_experiment(
         if variant in missing:
             continue
         of_variant = [run for run in runs if run.variant == variant]
-        done = [_run(run, steps, _folder(run, out), strategy) for run in of_variant]
+        done = [_run(run, steps, _folder(run, out, chief), strategy) for run in of_variant]
         if not all(result.get("scores") for result in done):
             continue
         summary[variant] = {
@@ -124,7 +113,7 @@ def run_experiment(
         }
         if chief:
             report(of_variant, done, summary[variant], results)
-    if experiment.choose_best and chief and summary:
+    if settings.choose_best and chief and summary:
         print(best_line(runs[0], summary), flush=True)
     return summary
 
@@ -146,7 +135,7 @@ def build_trainer(
     keras.backend.clear_session()
     keras.config.set_dtype_policy(policy)
     keras.utils.set_random_seed(run.seed)
-    run = resolve_presets(run, _runs_folder(os.path.abspath(directory)))
+    run = resolve_presets(run, RunFolder(os.path.abspath(directory)).out)
     task: Task = run.task.create(run)
     task.setup(Path(run.data.root))
     return Trainer(task, directory, strategy)
@@ -155,101 +144,112 @@ def build_trainer(
 def _run(
     run: Experiment,
     steps: Sequence[str],
-    directory: Path,
+    folder: RunFolder,
     strategy: tf.distribute.Strategy | None,
 ) -> dict[str, Any]:
     """Does the steps of one variant with one seed, as far as they are not done; returns what
     `result.json` holds.
     """
-    chief = is_chief(strategy)
-    say = _speaker(chief)
-    say(f"{run.name} {run.variant} seed {run.seed}: {', '.join(steps)} in {directory}")
-    _claim(run, directory, chief)
-    path = directory / "result.json"
-    result, is_done = _read_result(directory), _steps_done(directory)
+    say = _speaker(folder.writes)
+    say(f"{run.name} {run.variant} seed {run.seed}: {', '.join(steps)} in {folder.path}")
+    folder.claim(run)
+    result, is_done = folder.read_result(), folder.done()
     if all(is_done[step] for step in steps):
-        say(f"already done: nothing to {' or '.join(steps)} in {directory}")
+        say(f"already done: nothing to {' or '.join(steps)} in {folder.path}")
         return result
     with _precision(run):
-        trainer = build_trainer(run, directory, strategy)
-        for step in STEPS:
-            if step not in steps:
-                continue
-            if step == "train":
-                state = trainer.train()
-                result |= {
-                    "steps": state.step,
-                    "epochs": state.epoch,
-                    "best_epoch": state.best_epoch,
-                }
-                result |= {"minutes": state.seconds / 60, "tokens": state.tokens}
-                result |= {"hardware": describe_hardware()}
-            elif step == "evaluate" and not is_done["evaluate"]:
-                trainer.load_best()
-                splits = trainer.task.evaluation_splits
-                result["scores"] = {
-                    f"{split}_{name}": score
-                    for split in splits
-                    for name, score in trainer.evaluate(split).items()
-                }
-                result["headline"] = f"{splits[-1]}_{trainer.task.monitor[0]}"
-                result["details"] = trainer.task.details(trainer.model)
-            elif step == "export" and not is_done["export"] and chief:
-                result["export"] = _export(trainer, directory / "export")
-            if chief:
-                with replacing(path) as file:
-                    file.write(json.dumps(result, indent=2) + "\n")
+        trainer = build_trainer(run, folder.path, strategy)
+        if "train" in steps and not is_done["train"]:
+            if result:
+                folder.write_result({})  # it is of weights that are not the last ones
+            result = training_result(trainer.train())
+            folder.write_result(result)
+        elif "steps" not in result and trainer.best_weights.exists():
+            result["unfinished"] = folder.progress(run)
+            say(_unfinished(result["unfinished"]))
+        if "evaluate" in steps and not is_done["evaluate"]:
+            trainer.load_best()
+            splits = trainer.task.evaluation_splits
+            result["scores"] = {
+                f"{split}_{name}": score
+                for split in splits
+                for name, score in trainer.evaluate(split).items()
+            }
+            result["headline"] = f"{splits[-1]}_{trainer.task.monitor[0]}"
+            result["details"] = trainer.task.details(trainer.model)
+            folder.write_result(result)
+        if "export" in steps and not is_done["export"] and folder.writes:
+            result["export"] = _export(trainer, folder.path / "export")
+            folder.write_result(result)
     return result
 
 
-def _folder(run: Experiment, out: str | Path) -> Path:
+def _folder(run: Experiment, out: str | Path, writes: bool = True) -> RunFolder:
     """The folder of a resolved run."""
-    return Path(out) / run.name / run.variant / f"seed{run.seed}"
+    return RunFolder(Path(out) / run.name / run.variant / f"seed{run.seed}", writes)
 
 
-def _runs_folder(directory: str | Path) -> Path:
-    """The folder of the runs, from that of one of them."""
-    return Path(directory).parent.parent.parent
+def _unfinished(progress: str) -> str:
+    return (
+        f"the training is unfinished, at {progress}: these are the best weights so far; the step "
+        "`train` goes on"
+    )
 
 
-def _read_result(directory: Path) -> dict[str, Any]:
-    """What `result.json` holds, nothing where there is none."""
-    path = directory / "result.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-
-
-def _steps_done(directory: Path) -> dict[str, bool]:
-    """Which of the steps a run has behind it."""
-    result = _read_result(directory)
-    exported = "export" in result and Path(result["export"]).exists()
-    return {"train": "steps" in result, "evaluate": "scores" in result, "export": exported}
-
-
-def export_run(directory: str | Path, to: str | Path) -> str:
+def export_run(
+    directory: str | Path,
+    to: str | Path,
+    overrides: Iterable[str] = (),
+    experiment: str | None = None,
+) -> str:
     """Exports the best weights of a trained run as the next version in `to`, and as the run's
-    preset folder.
+    preset folder. Where the training is unfinished, a line on stderr says so.
 
     Args:
         directory: folder of the run, with its `config.json`.
         to: folder of the model.
+        overrides: `key=value` settings that say where the run is, such as "data.root=/corpora" if
+            the data have moved.
+        experiment: str. The file of the run's experiment, where it is none of the package's.
 
     Returns:
         The path of the version.
+
+    Raises:
+        ValueError: an override that changes what the run has computed, other data, or the
+            experiment of another run.
     """
     from .experiments import get  # not above: experiments import tasks, which import this package
 
     path = Path(directory) / "config.json"
     name = json.loads(path.read_text(encoding="utf-8"))["name"]
-    run = read_config(path, get(name))
+    try:
+        like = get(experiment or name)
+    except ValueError as error:
+        if experiment is not None:
+            raise
+        raise ValueError(
+            "`experiment` must be the file of the run's experiment, where it is none of the "
+            f"package's. Received: experiment=None, for a run of {name!r}."
+        ) from error
+    if like.name != name:
+        raise ValueError(
+            f"`experiment` must be that of the run, {name}. Received: experiment={experiment!r}."
+        )
+    run, folder = apply_overrides(read_config(path, like), overrides), RunFolder(directory)
+    folder.claim(run)
     with _precision(run):
-        return _export(build_trainer(run, directory), Path(to))
+        trainer = build_trainer(run, directory)
+        if not folder.done()["train"] and (folder.path / "best.weights.h5").exists():
+            print(_unfinished(folder.progress(run)), file=sys.stderr)
+        return _export(trainer, Path(to))
 
 
 def _export(trainer: Trainer, to: Path) -> str:
     from ..serving import export  # not above: training needs no serving
 
     trainer.load_best()
-    details = _read_result(trainer.directory).get("details", {})
+    details = RunFolder(trainer.directory).read_result().get("details", {})
     trainer.task.complete(trainer.model, details)
     path = str(export(trainer.task.export_model(trainer.model), to))
     kept = trainer.task.preset_model(trainer.model)
@@ -276,39 +276,3 @@ def _speaker(chief: bool) -> Callable[[str], None]:
 
 def _say_nothing(text: str) -> None:
     """What a worker that is not the chief prints."""
-
-
-def _claim(run: Experiment, directory: Path, chief: bool) -> None:
-    """Writes `config.json` into the run's folder; refuses a folder with the results of another
-    configuration.
-    """
-    path = directory / "config.json"
-    if path.exists() and any((directory / name).exists() for name in RESULTS):
-        out = _runs_folder(directory)
-        old = _flatten(json.loads(path.read_text(encoding="utf-8")), out)
-        new = _flatten(json.loads(json.dumps(to_dict(run))), out)
-        differing = [
-            f"  {key}: {old.get(key)!r} there, {new.get(key)!r} now"
-            for key in sorted(old.keys() | new.keys())
-            if old.get(key) != new.get(key) and key not in MOVABLE
-        ]
-        if differing:
-            raise ValueError(
-                "A run folder must be continued with its own configuration; choose another `out`, "
-                "or remove it. "
-                f"Received: {directory}, with\n" + "\n".join(differing)
-            )
-        return
-    if chief:
-        directory.mkdir(parents=True, exist_ok=True)
-        write_config(run, path)
-
-
-def _flatten(tree: Any, out: Path, prefix: str = "") -> dict[str, Any]:
-    """Returns the leaves of a JSON tree by dotted names, other runs' presets where they lie."""
-    if not isinstance(tree, dict):
-        return {prefix[:-1]: resolve(tree, out) if isinstance(tree, str) else tree}
-    leaves: dict[str, Any] = {}
-    for key, value in tree.items():
-        leaves |= _flatten(value, out, f"{prefix}{key}.")
-    return leaves

@@ -19,6 +19,7 @@ from ...zoo.text.byte_pair_files import read_byte_pairs, vocabulary_of_merges
 from ..config import Experiment, TaskConfig
 from ..data import corpora
 from ..data.files import resolve
+from ..data.identity import corpus_files
 from ..data.token_rows import strided_rows, token_rows
 from ..data.wikitext import read_plain_lines
 from .task import Task
@@ -61,6 +62,10 @@ class CausalLanguageModeling(TaskConfig):
 
     def create(self, experiment: Experiment) -> Task:
         return CausalLanguageModelingTask(experiment, self)
+
+    def data_files(self) -> tuple[str, ...]:
+        own = [f"{self.vocabulary}/vocab.bpe"] if self.preset is None else []
+        return (*corpus_files(corpora.get(self.corpus)), *own)
 
 
 class CausalLanguageModelingTask(Task):

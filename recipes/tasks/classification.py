@@ -14,6 +14,7 @@ from ...zoo.bert.text_classifier import BertTextClassifier
 from ..config import Experiment, TaskConfig
 from ..data import texts
 from ..data.buckets import bucketed
+from ..data.identity import corpus_files
 from ..metrics import label_scores
 from .backbones import load_backbone
 from .task import Task
@@ -48,6 +49,9 @@ class Classification(TaskConfig):
 
     def create(self, experiment: Experiment) -> Task:
         return ClassificationTask(experiment, self)
+
+    def data_files(self) -> tuple[str, ...]:
+        return corpus_files(texts.get(self.corpus))
 
 
 class ClassificationTask(Task):

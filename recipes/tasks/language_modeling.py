@@ -14,6 +14,7 @@ from ...zoo.elmo.backbone import Elmo
 from ...zoo.elmo.lm import BEGIN, END, UNKNOWN, ElmoLM
 from ..config import Experiment, TaskConfig
 from ..data import corpora
+from ..data.identity import corpus_files
 from ..data.packed import packed
 from ..metrics import Perplexity
 from .task import Task, check_min_count
@@ -48,6 +49,9 @@ class LanguageModeling(TaskConfig):
 
     def create(self, experiment: Experiment) -> Task:
         return LanguageModelingTask(experiment, self)
+
+    def data_files(self) -> tuple[str, ...]:
+        return corpus_files(corpora.get(self.corpus))
 
 
 class LanguageModelingTask(Task):

@@ -18,6 +18,7 @@ from ...zoo.bert.pretrainer import BertPretrainer
 from ..config import Experiment, TaskConfig
 from ..data import corpora
 from ..data.files import read_lines, resolve
+from ..data.identity import corpus_files
 from ..data.pretraining import encode_documents, pretraining_batches
 from ..data.wikitext import read_documents
 from ..data.word_piece_vocabulary import learn_word_pieces
@@ -69,6 +70,10 @@ class MaskedLanguageModeling(TaskConfig):
 
     def create(self, experiment: Experiment) -> Task:
         return MaskedLanguageModelingTask(experiment, self)
+
+    def data_files(self) -> tuple[str, ...]:
+        own = [self.vocabulary] if self.vocabulary and self.preset is None else []
+        return (*corpus_files(corpora.get(self.corpus)), *own)
 
 
 class MaskedLanguageModelingTask(Task):

@@ -13,7 +13,9 @@ from ...zoo.bert.span_qa import BertSpanQA
 from ..config import Experiment, TaskConfig
 from ..data import squad
 from ..data.buckets import bucketed
+from ..data.identity import corpus_files
 from ..data.qa_features import FEATURES, QuestionFeatures, model_inputs, question_features
+from ..data.registry import look_up
 from ..data.windows import best_answers
 from ..metrics import best_null_threshold, squad_scores
 from .backbones import load_backbone
@@ -54,6 +56,9 @@ class SpanQA(TaskConfig):
 
     def create(self, experiment: Experiment) -> Task:
         return SpanQATask(experiment, self)
+
+    def data_files(self) -> tuple[str, ...]:
+        return corpus_files(look_up(squad.CORPORA, self.corpus))
 
 
 class SpanQATask(Task):

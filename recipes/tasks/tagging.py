@@ -17,6 +17,7 @@ from ...zoo.tagger.model import Tagger
 from ..config import Experiment, TaskConfig
 from ..data import corpora, tag_schemes
 from ..data.buckets import bucketed
+from ..data.identity import corpus_files
 from ..metrics import SpanF1
 from .backbones import load_backbone
 from .task import Task, check_min_count
@@ -62,6 +63,9 @@ class Tagging(TaskConfig):
 
     def create(self, experiment: Experiment) -> Task:
         return TaggingTask(experiment, self)
+
+    def data_files(self) -> tuple[str, ...]:
+        return corpus_files(corpora.get(self.corpus))
 
 
 class TaggingTask(Task):
