@@ -35,6 +35,7 @@ _path = click.Path(path_type=Path)
     examples=(
         "polysemy run elmo_ner_wnut17 train evaluate export --set data.root=/corpora",
         "polysemy run elmo_ner_wnut17 train --set trainer.steps=100 --seed 1 --out /tmp/try",
+        "polysemy run my_ner.py train evaluate --set data.root=my_data",
     )
 )
 @_experiment_argument
@@ -47,7 +48,8 @@ _path = click.Path(path_type=Path)
 def run(name, steps, overrides, out, seed, variant, results) -> None:
     """Train, evaluate and/or export an experiment.
 
-    NAME is one of `polysemy recipes`. The same command after a kill goes on where the run was.
+    NAME is one of `polysemy recipes`, or the path of your own experiment, a .py file. The same
+    command after a kill goes on where the run was.
     Without --variant, those whose preset has not been made in --out yet are skipped, with a line
     that says how to make it.
     """
@@ -61,11 +63,14 @@ def run(name, steps, overrides, out, seed, variant, results) -> None:
 @_experiment_argument
 @_overrides_option
 def show_config(name: str, overrides: tuple[str, ...]) -> None:
-    """Print the configuration of an experiment. As JSON; NAME with its overrides applied."""
-    from ..recipes.config import apply_overrides, to_dict
+    """Print the configuration of an experiment. As JSON; NAME, or a .py file, with its overrides
+    applied.
+    """
+    from ..recipes.config import to_dict
     from ..recipes.experiments import get
+    from ..recipes.run_settings import override
 
-    resolved = apply_overrides(get(name), overrides)
+    resolved = override(get(name), overrides)
     click.echo(json.dumps(to_dict(resolved), indent=2, ensure_ascii=False))
 
 
@@ -104,14 +109,24 @@ def layer_weights(names, variant, out, path) -> None:
     click.echo(plots.layer_weights(weights, path))
 
 
-@cli.command(examples=("polysemy export runs/elmo_ner_wnut17/mix/seed1 /models/ner",))
+@cli.command(
+    examples=(
+        "polysemy export runs/elmo_ner_wnut17/top/seed1 /models/ner",
+        "polysemy export runs/my_ner/default/seed1 /models/my_ner --experiment my_ner.py",
+    )
+)
 @click.argument("run_directory", metavar="RUN", type=_path)
 @click.argument("directory", metavar="DIR", type=_path)
-def export(run_directory: Path, directory: Path) -> None:
-    """Export the model of a trained run. RUN's model becomes the next version in DIR."""
+@_overrides_option
+@click.option("--experiment", metavar="FILE", help="RUN's experiment, where it is your own.")
+def export(run_directory, directory, overrides, experiment) -> None:
+    """Export the model of a trained run. RUN's model becomes the next version in DIR.
+
+    Where the data have moved, `--set data.root=FOLDER` says so.
+    """
     from ..recipes.run import export_run
 
-    click.echo(export_run(run_directory, directory))
+    click.echo(export_run(run_directory, directory, overrides, experiment))
 
 
 @cli.command(examples=("polysemy demo", "polysemy demo --out /tmp/demo"))

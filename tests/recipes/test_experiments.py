@@ -1,11 +1,20 @@
 """The registry of experiments: one file each."""
 
+import json
+import re
 import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+import polysemy
+from polysemy.cli import main
 from polysemy.recipes import experiments
 from polysemy.recipes.config import Experiment
+from polysemy.recipes.data import corpora, squad, texts
+
+ROOT = Path(polysemy.__file__).parent
 
 
 @pytest.fixture
@@ -36,6 +45,50 @@ def test_a_file_must_hold_its_experiment(folder):
     (folder / "test_only_misnamed.py").write_text(SOURCE.format(name="other"), encoding="utf-8")
     with pytest.raises(ValueError, match="must define `experiment = Experiment"):
         experiments.get("test_only_misnamed")
+
+
+def test_a_file_of_ones_own(tmp_path, capsys):
+    """The example of the README, on the data that its words describe."""
+    source = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    path = tmp_path / "my_ner.py"
+    path.write_text(next(text for text in source if '"my_ner"' in text))
+    for split in ("train", "dev", "test"):
+        (tmp_path / f"{split}.conll").write_text("Rome\tB-place\n.\tO\n\nAda B-name\nLee I-name\n")
+    run = experiments.get(str(path)).run("default", 1, [f"data.root={tmp_path}"])
+    task: Any = run.task.create(run)
+    task.setup(tmp_path)
+    assert {"S-place", "B-name", "E-name", "O"} <= set(task.tags)
+    assert set(run.task.data_files()) == {"train.conll", "dev.conll", "test.conll"}
+    del corpora.CORPORA["mine"]
+
+    path.write_text(SOURCE.format(name="my_ner"))
+    assert main(["show-config", str(path), "--set", "trainer.steps=7"]) == 0
+    assert json.loads(capsys.readouterr().out)["trainer"]["steps"] == 7
+    for text, message in ((SOURCE.format(name="x"), "must define `exp.*'my_ner'"), ("(", "Python")):
+        path.write_text(text)
+        with pytest.raises(ValueError, match=message):
+            experiments.get(str(path))
+    with pytest.raises(FileNotFoundError, match="`experiment` must be a file.*/none.py"):
+        experiments.get(str(tmp_path / "none.py"))
+
+
+def test_every_corpus_of_the_package_is_in_the_table():
+    text = (ROOT / "recipes" / "data" / "README.md").read_text().partition("Format |")[0]
+    found = {}
+    for line in text.splitlines():
+        cells = [re.findall("`([^`]+)`", cell) for cell in line.split("|")[1:-1]]
+        for name in cells[0] if cells and cells[0] != ["task.corpus"] else ():
+            folder = cells[1][0].replace("DOMAIN", name.rpartition("_")[2])
+            found[name], before = {}, []
+            for split, files in zip(("train", "dev", "test"), cells[2:], strict=True):
+                before = [f"{folder}/{file}" for file in files] or before
+                found[name][split] = before
+    known = {}
+    for corpus in (*corpora.CORPORA.values(), *texts.CORPORA.values(), *squad.CORPORA.values()):
+        if corpus.root is None:
+            files = {s: [f] if isinstance(f, str) else list(f) for s, f in corpus.files.items()}
+            known[corpus.name] = files
+    assert found == known
 
 
 def test_every_experiment_of_the_package():
