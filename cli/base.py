@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -154,6 +155,8 @@ def one_line(error: BaseException) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line. Returns the exit code: 0, 1 after an error, 130 after an interrupt."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's start-up notes are not ours
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a character it lacks ends no command
     state: dict[str, bool] = {}
     try:
         cli.main(args=arguments, prog_name="polysemy", obj=state, standalone_mode=False)

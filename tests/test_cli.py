@@ -1,5 +1,6 @@
 """The command line: what it parses, whom it calls, how it says that something went wrong."""
 
+import io
 import json
 import subprocess
 import sys
@@ -167,6 +168,15 @@ def test_run_passes_on_what_it_parsed(toy, monkeypatch):
     ]
 
 
+def test_a_character_that_the_terminal_lacks_ends_no_run(toy, monkeypatch):
+    monkeypatch.setattr("polysemy.recipes.run.run_experiment", lambda *given: print("12 ± 3"))
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", stream)
+    assert cli.main(["run", "toy_task", "train"]) == 0
+    stream.seek(0)
+    assert stream.read() == "12 ? 3\n"
+
+
 def test_show_config_prints_the_overridden_tree(toy, capsys):
     assert cli.main(["show-config", "toy_task", "--set", "trainer.steps=7"]) == 0
     assert json.loads(capsys.readouterr().out)["trainer"]["steps"] == 7
@@ -277,6 +287,13 @@ def test_help_of_serve_lists_the_flags(capsys):
 
 
 def test_export_passes_on_what_it_parsed(monkeypatch, capsys):
-    monkeypatch.setattr("polysemy.recipes.run.export_run", lambda run, to: to / run.name / "1")
+    calls = []
+    monkeypatch.setattr(
+        "polysemy.recipes.run.export_run", lambda *given: calls.append(given) or "there/1"
+    )
     assert cli.main(["export", "runs/toy", "there"]) == 0
-    assert capsys.readouterr().out == f"{Path('there', 'toy', '1')}\n"
+    words = "export runs/toy there --set data.root=D --experiment toy.py"
+    assert cli.main(words.split()) == 0
+    paths = (Path("runs/toy"), Path("there"))
+    assert calls == [(*paths, (), None), (*paths, ("data.root=D",), "toy.py")]
+    assert capsys.readouterr().out == "there/1\n" * 2
