@@ -56,14 +56,13 @@ def locked(path: str | os.PathLike) -> Iterator[None]:
     """
     lock = f"{os.fspath(path)}.lock"
     while True:
-        handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        with suppress(FileNotFoundError):
-            if os.path.samestat(os.stat(lock), os.fstat(handle)):
-                break
-        os.close(handle)  # who had it before has removed it: another one counts by now
-    try:
-        yield
-    finally:
-        os.unlink(lock)
-        os.close(handle)
+        with open(lock, "a") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            with suppress(FileNotFoundError):
+                if os.path.samestat(os.stat(lock), os.fstat(file.fileno())):
+                    try:
+                        yield
+                    finally:
+                        os.unlink(lock)
+                    return
+        # Who had it before has removed it: another file counts by now.

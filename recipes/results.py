@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 import statistics
 import subprocess
 from collections.abc import Iterable, Sequence
@@ -41,22 +40,22 @@ def check_results(path: str | Path) -> None:
     """Refuses a results file to which no rows could be added.
 
     Raises:
-        ValueError: it is a folder, has other columns, or lies where nothing can be written.
+        ValueError: it is no CSV file, has other columns, or lies where nothing can be written.
     """
     path = Path(path)
     if path.is_dir():
         raise ValueError(
             f"`results` must be a CSV file. Received: results={str(path)!r}, a folder."
         )
-    folder = path.absolute().parent
-    while not folder.exists():
-        folder = folder.parent
-    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with locked(path):  # which writes a file beside it
+            _read_rows(path)
+    except OSError as error:
         raise ValueError(
             "`results` must lie in a folder that can be written to. Received: "
-            f"results={str(path)!r}, where {folder} is none."
-        )
-    _read_rows(path)
+            f"results={str(path)!r} ({error})."
+        ) from error
 
 
 def append_rows(path: str | Path, rows: Sequence[dict[str, str]]) -> list[str]:
@@ -110,14 +109,19 @@ def _read_rows(path: Path) -> list[dict[str, str]]:
     """The rows of a results file; none where there is no file."""
     if not path.exists():
         return []
-    with open(path, newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
-        if tuple(reader.fieldnames or ()) != COLUMNS:
-            raise ValueError(
-                f"`results` must have the columns {','.join(COLUMNS)}. Received: "
-                f"{reader.fieldnames} in {path}."
-            )
-        return list(reader)
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file)
+            rows, names = list(reader), reader.fieldnames
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(
+            f"`results` must be a CSV file. Received: results={str(path)!r} ({error})."
+        ) from error
+    if tuple(names or ()) != COLUMNS:
+        raise ValueError(
+            f"`results` must have the columns {','.join(COLUMNS)}. Received: {names} in {path}."
+        )
+    return rows
 
 
 def _seeds(row: dict[str, str]) -> set[str]:

@@ -76,6 +76,8 @@ class RunFolder:
             data = {**data, **known} if known else {}  # of older runs nothing is known
         if self.writes:
             self.path.mkdir(parents=True, exist_ok=True)
+            for left in (*self.path.glob("*.partial"), *self.path.glob("checkpoint/*.partial")):
+                left.unlink(missing_ok=True)  # by a kill, see `replacing`
             if _read(path) != _plain(run):
                 write_config(run, path)
             if data != _read(data_path):

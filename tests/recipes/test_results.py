@@ -70,9 +70,11 @@ def test_writers_of_one_file_wait_for_each_other(tmp_path):
 
 def test_a_file_that_cannot_be_written_is_refused_before_training(toy_task, tmp_path):
     (tmp_path / "other.csv").write_text("a,b\n1,2\n")
+    (tmp_path / "binary").write_bytes(b"\xff\xfe")
     for results, message in (
         (tmp_path, "`results` must be a CSV file.*a folder"),
         (tmp_path / "other.csv" / "x" / "results.csv", "in a folder that can be written to"),
+        (tmp_path / "binary", "`results` must be a CSV file.*codec"),
         (tmp_path / "other.csv", r"`results` must have the columns experiment,.*\['a', 'b'\]"),
     ):
         with pytest.raises(ValueError, match=message):

@@ -86,13 +86,14 @@ def test_scores_of_an_unfinished_training(toy_task, folder, trainers, tmp_path, 
 def test_a_kill_after_the_last_step(toy_task, folder, trainers, tmp_path):
     """The scores that are there may be older than the weights."""
     (folder / "result.json").write_text('{"scores": {"test_f1": 7.0}}')
+    (folder / "checkpoint" / "state.npz.0123.partial").touch()
     save(folder, TrainingState(step=30, epoch=3, seconds=60.0, finished=True))
     assert RunFolder(folder).done() == {"train": True, "evaluate": False, "export": False}
     results = tmp_path / "results.csv"
     run_experiment(toy_task.toy, ("evaluate",), (), tmp_path, None, ["default"], results)
     result = json.loads((folder / "result.json").read_text())
     assert (result["scores"], result["steps"], result["minutes"]) == ({"test_f1": 1.0}, 30, 1.0)
-    assert results.exists()
+    assert results.exists() and not list(folder.rglob("*.partial"))
 
 
 FILES = {  # of each kind of corpus, and of the vocabularies that lie beside them, some
@@ -118,7 +119,7 @@ def test_a_run_goes_on_with_its_own_data(tmp_path):
         experiment = get(name)
         variant = next(iter(experiment.variants))
         folder = RunFolder(tmp_path / "runs" / name / variant / "seed1")
-        folder.claim(experiment.run(variant, 1, [f"data.root={root}"]))
+        folder.claim(experiment.run(variant, 1, [f"data.root={root}", f"data.name={root.name}"]))
         (folder.path / "best.weights.h5").touch()
         return json.loads((folder.path / "config.json").read_text())["data"]["root"]
 
