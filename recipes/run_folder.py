@@ -56,7 +56,8 @@ class RunFolder:
         return self.path.parent.parent.parent
 
     def claim(self, run: Experiment) -> None:
-        """Writes the configuration, and what tells the data from others.
+        """Writes the configuration, and what tells the data from others. A folder with results goes
+        on with its own, and takes over what may differ, such as where the data lie.
 
         Raises:
             ValueError: the folder has the results of another configuration or of other data.
@@ -70,9 +71,11 @@ class RunFolder:
             if differing:
                 raise ValueError(
                     "`data.root` must hold the data that the run was trained on; choose another "
-                    f"`out` for others. Received: data.root={run.data.root!r}, where "
-                    f"{', '.join(differing)} is another file than that of {self.path}."
+                    f"`out` for others. Received: data.root={run.data.root!r}, which differs from "
+                    f"the data of {self.path} in {', '.join(differing)}."
                 )
+            if known and not data:
+                return  # they have not moved to where nothing is
             data = {**data, **known} if known else {}  # of older runs nothing is known
         if self.writes:
             self.path.mkdir(parents=True, exist_ok=True)
