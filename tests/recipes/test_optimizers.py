@@ -1,4 +1,8 @@
-"""Layer-wise rates: which layer a variable belongs to, and AdamW's steps against numpy."""
+"""Layer-wise rates: which layer a variable belongs to; Adam's steps against numpy, and in sixteen
+bits against float32.
+"""
+
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -15,6 +19,14 @@ FACTORS = dict(zip(NAMES, (0.5**4, 0.5**3, 0.5**2, 0.5, 1.0), strict=True))
 def test_depth_counts_from_the_head():
     paths = [f"bert/{name}/kernel" for name in NAMES] + ["bert/pooler/bias", "gpt/block_2/kernel"]
     assert list(layer_depth(paths).values()) == [4, 3, 2, 1, 0, 0, 1]
+    elmo = [
+        "token_encoder/character_cnn/kernel_1",
+        "token_encoder/highway/gate_kernel_0",
+        "bidirectional_lm/forward_0/kernel",
+        "bidirectional_lm/backward_1/recurrent_kernel",
+        "scalar_mix/gamma",
+    ]
+    assert list(layer_depth(elmo).values()) == [3, 3, 2, 1, 0]
     assert layer_depth(["a/kernel", "word_embedding/embeddings"]) == {
         "a/kernel": 0,
         "word_embedding/embeddings": 0,
@@ -45,7 +57,12 @@ def test_adamw_with_layer_decay(clip):
         optimizer_options={"epsilon": 1e-6},
     )
     weights = variables()
-    optimizer = build_optimizer(config, total_updates=4)
+    # The layers of a head have numbers of their own, and the whole rate.
+    head = keras.layers.Dense(3, name="lstm_0")
+    head.build((None, 2))
+    backbone = SimpleNamespace(trainable_variables=weights[:-2])
+    optimizer = build_optimizer(config, 4, SimpleNamespace(backbone=backbone))
+    weights.append(head.kernel)
     optimizer.build(weights)
     expected = [RNG.normal(size=w.shape).astype("float32") for w in weights]
     for weight, value in zip(weights, expected, strict=True):
@@ -58,7 +75,7 @@ def test_adamw_with_layer_decay(clip):
         norm = np.sqrt(sum((g**2).sum() for g in gradients))
         scale = 1.0 if clip is None else min(1.0, clip / norm)
         for i, (weight, gradient) in enumerate(zip(weights, gradients, strict=True)):
-            own = rate * FACTORS[weight.path.split("/")[0]]
+            own = rate * FACTORS.get(weight.path.split("/")[0], 1.0)
             gradient = gradient * scale
             if "bias" not in weight.path:
                 expected[i] = expected[i] - own * 0.3 * expected[i]
@@ -76,3 +93,62 @@ def test_a_factor_out_of_range():
     for value in (0.0, 1.5):
         with pytest.raises(ValueError, match=f"`trainer.layer_decay` must.*layer_decay={value}"):
             TrainerConfig(steps=1, layer_decay=value)
+
+
+def test_layer_decay_needs_layers_that_are_trained():
+    config = TrainerConfig(steps=1, layer_decay=0.5)
+    word_embedding = keras.layers.Embedding(3, 2, name="word_embedding")
+    word_embedding.build(None)
+    for backbone, named in (
+        (None, "none"),
+        (SimpleNamespace(trainable_variables=[]), "SimpleNamespace"),  # it stands still
+        (SimpleNamespace(trainable_variables=word_embedding.weights), "SimpleNamespace"),
+    ):
+        message = f"`trainer.layer_decay` must be none.*layer_decay=0.5, encoder: {named}"
+        with pytest.raises(ValueError, match=message):
+            build_optimizer(config, 1, SimpleNamespace(backbone=backbone))
+
+
+def test_what_decays():
+    """Nothing unless it is asked for, and then neither biases nor normalization."""
+    for name, decay, options, kept in (
+        ("adamw", None, {}, 1.0),
+        ("adam", 0.5, {}, 0.95),
+        ("adamw", None, {"weight_decay": 0.5}, 0.95),
+    ):
+        config = TrainerConfig(
+            steps=1,
+            optimizer=name,
+            learning_rate=0.1,
+            weight_decay=decay,
+            optimizer_options=options,
+        )
+        optimizer = build_optimizer(config)
+        weights = [keras.Variable([1.0], name=part) for part in ("kernel", "bias", "gamma")]
+        optimizer.apply([keras.ops.zeros(1)] * 3, weights)
+        np.testing.assert_allclose(weights, [[kept], [1.0], [1.0]])
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_adam_in_sixteen_bits(dtype):
+    """Each step is that of float32, rounded; a gradient of nothing moves nothing."""
+    options = {"amsgrad": dtype == "float16"}
+    config = TrainerConfig(steps=9, learning_rate=0.05, optimizer_options=options)
+    start = np.linspace(-1, 1, 8)
+    found = {}
+    for each in (dtype, "float32"):
+        variable, optimizer = keras.Variable(start, dtype=each), build_optimizer(config)
+        gradients = np.random.default_rng(1).normal(1, 0.5, (9, 8)) * [1, 1, 1e-3, 1e-3, 1, 1, 1, 0]
+        for gradient in gradients:
+            optimizer.apply([keras.ops.convert_to_tensor(gradient, dtype=each)], [variable])
+        found[each] = keras.ops.convert_to_numpy(keras.ops.cast(variable, "float32"))
+    assert np.abs(found["float32"] - start)[:7].min() > 0.3
+    precision = 2**-8 if dtype == "bfloat16" else 2**-11
+    np.testing.assert_allclose(found[dtype], found["float32"], atol=9 * precision)
+    assert found[dtype][7] == 1.0
+
+
+def test_an_optimizer_without_numbers_for_the_precision():
+    config = TrainerConfig(steps=1, optimizer="nadam", mixed_precision="bfloat16")
+    with pytest.raises(ValueError, match="`trainer.optimizer` must be another one.*'nadam'"):
+        build_optimizer(config)
