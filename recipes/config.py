@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import typing
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -63,7 +64,7 @@ class TrainerConfig:
     Args:
         steps: int or None. Training ends after so many steps.
         epochs: int or None. Training ends after so many epochs. Of both, whichever comes first; one
-            must be given.
+            must be given. Schedules count as many steps as that makes.
         steps_per_epoch: int or None. Steps of one epoch; None: one pass over the training data.
         optimizer: str. Name of a Keras optimizer: "adam", "adamw", "adagrad", "adadelta", "sgd" …
         optimizer_options: mapping of str to float. Further arguments of the optimizer, such as
@@ -75,16 +76,20 @@ class TrainerConfig:
         warmup_fraction: float or None. The same as a share of all updates, such as 0.1, rounded
             down; instead of `warmup_steps`.
         weight_decay: float or None. Decoupled decay of kernels and embeddings, not of biases and
-            normalization.
-        layer_decay: float or None. Factor by which the rate falls from a layer to the one below it;
-            heads have the whole rate. See `optimizers.layer_depth`.
+            normalization; None: none, whatever the optimizer's own default.
+        layer_decay: float or None. Factor by which the rate falls from a layer of the encoder to
+            the one below it; all that is not the encoder's has the whole rate. See
+            `optimizers.layer_depth`.
         gradient_clip_norm: float or None. Global norm to which the gradient of the global batch is
             clipped.
-        gradient_accumulation: int. Batches whose gradients are averaged into one update.
+        gradient_accumulation: int. Batches whose gradients are averaged into one update; at most
+            the steps of the training.
         patience: int or None. Epochs without a better dev score after which training ends; None:
             never.
         mixed_precision: str. Keras dtype policy: "float32", "mixed_bfloat16", "mixed_float16",
-            "bfloat16", "float16" or "float64".
+            "bfloat16", "float16" or "float64". The mixed ones keep their weights in float32; in
+            pure "bfloat16" and "float16" each weight is rounded to 8 and 11 bits after each
+            update, and no loss is scaled.
         jit_compile: bool. Compile the training step with XLA.
         strategy: str. "auto", "one_device", "mirrored", "multi_worker" or "tpu".
     """
@@ -112,9 +117,9 @@ class TrainerConfig:
             value = getattr(self, key)
             if value is not None and value < 1:
                 raise ValueError(f"`trainer.{key}` must be at least 1. Received: {key}={value}.")
-        if self.learning_rate <= 0:
+        if not 0 < self.learning_rate < math.inf:
             raise ValueError(
-                "`trainer.learning_rate` must be positive. "
+                "`trainer.learning_rate` must be positive and finite. "
                 f"Received: learning_rate={self.learning_rate}."
             )
         if self.warmup_steps < 0:
@@ -132,11 +137,22 @@ class TrainerConfig:
                 "`trainer.layer_decay` must be above 0 and at most 1. "
                 f"Received: layer_decay={self.layer_decay}."
             )
-        if self.gradient_clip_norm is not None and not self.gradient_clip_norm > 0:
+        if self.gradient_clip_norm is not None and not 0 < self.gradient_clip_norm < math.inf:
             raise ValueError(
-                "`trainer.gradient_clip_norm` must be positive, or none for no clipping. "
-                f"Received: gradient_clip_norm={self.gradient_clip_norm}."
+                "`trainer.gradient_clip_norm` must be positive and finite, or none for no "
+                f"clipping. Received: gradient_clip_norm={self.gradient_clip_norm}."
             )
+        if self.weight_decay is not None and not 0 <= self.weight_decay < math.inf:
+            raise ValueError(
+                "`trainer.weight_decay` must be finite and at least 0, or none for no decay. "
+                f"Received: weight_decay={self.weight_decay}."
+            )
+        for name, value in self.optimizer_options.items():
+            if not math.isfinite(value):
+                raise ValueError(
+                    "`trainer.optimizer_options` must be finite. "
+                    f"Received: optimizer_options.{name}={value}."
+                )
         if self.mixed_precision not in PRECISIONS:
             raise ValueError(
                 "`trainer.mixed_precision` must be one of "

@@ -159,10 +159,7 @@ class Trainer:
                 verbose=0,
             )
         if self.state.step == step:
-            raise ValueError(
-                "`train_dataset` must yield at least one batch. Received: none, from "
-                f"data.root={self.task.data.root!r}."
-            )
+            raise self._no_batch()
 
     def _end_epoch(self, scores: Mapping[str, float]) -> None:
         """Evaluates, logs, keeps the best weights, and saves: in this order, so that a kill between
@@ -186,35 +183,64 @@ class Trainer:
             )
 
     def _compile(self, total_steps: int | None) -> None:
-        """Compiles the model with the configured optimizer; counts the updates for a schedule."""
-        config = self.config
-        counted = config.schedule == "linear" or config.warmup_fraction is not None
-        if counted and total_steps is None:
-            assert config.epochs is not None  # TrainerConfig asks for steps or epochs
-            total_steps = config.epochs * sum(1 for _ in self._dataset(0))
-        if config.gradient_accumulation > 1 and self._num_replicas() > 1:
+        """Compiles the model with the configured optimizer."""
+        config, accumulation = self.config, self.config.gradient_accumulation
+        if accumulation > 1 and self._num_replicas() > 1:
             raise ValueError(
                 "`trainer.gradient_accumulation` must be 1 on several replicas, whose gradients "
                 "Keras cannot add up conditionally; divide the batch among more replicas instead. "
-                f"Received: gradient_accumulation={config.gradient_accumulation}, "
+                f"Received: gradient_accumulation={accumulation}, "
                 f"replicas={self._num_replicas()}."
             )
-        updates = total_steps // config.gradient_accumulation if total_steps else None
+        if total_steps is not None and total_steps < accumulation:
+            raise ValueError(
+                "`trainer.gradient_accumulation` must be at most the steps of the training, or "
+                f"there is no update. Received: gradient_accumulation={accumulation}, "
+                f"steps={config.steps}, epochs={config.epochs}, which is {total_steps} steps."
+            )
+        updates = total_steps // accumulation if total_steps else None
         arguments = {"jit_compile": config.jit_compile, **self.task.compile_arguments()}
         with self._scope():
-            self.model.compile(optimizer=build_optimizer(config, updates), **arguments)
+            self.model.compile(optimizer=build_optimizer(config, updates, self.model), **arguments)
 
     def _total_steps(self) -> int | None:
-        """Returns the steps of the whole training, None where the length of a pass is unknown."""
+        """Returns the steps of the whole training; None where epochs alone end it and nothing has
+        to know their length.
+        """
         config = self.config
-        limits = [config.steps] if config.steps is not None else []
-        if config.epochs is not None:
-            length = config.steps_per_epoch
-            if length is None:
-                length = int(self._dataset(0).cardinality())
-            if length > 0:
-                limits.append(config.epochs * length)
-        return min(limits) if limits else None
+        if config.epochs is None:
+            return config.steps
+        length = config.steps_per_epoch
+        if length is None:
+            length = int(self._dataset(0).cardinality())
+            if length == tf.data.INFINITE_CARDINALITY:
+                return config.steps
+            if length == tf.data.UNKNOWN_CARDINALITY:
+                if (
+                    config.steps is None
+                    and config.schedule != "linear"
+                    and config.warmup_fraction is None
+                    and config.gradient_accumulation == 1
+                ):
+                    return None
+                length = self._count_batches()
+            if length == 0:
+                raise self._no_batch()
+        total = config.epochs * length
+        return total if config.steps is None else min(config.steps, total)
+
+    def _count_batches(self) -> int:
+        """Counts the batches of a pass, no further than `trainer.steps` lets a pass matter."""
+        dataset = self._dataset(0)
+        if self.config.steps is not None and self.config.epochs is not None:
+            dataset = dataset.take(-(-self.config.steps // self.config.epochs))
+        return sum(1 for _ in dataset)
+
+    def _no_batch(self) -> ValueError:
+        return ValueError(
+            "`train_dataset` must yield at least one batch. Received: none, from "
+            f"data.root={self.task.data.root!r}."
+        )
 
     def _dataset(self, pass_index: int) -> tf.data.Dataset:
         """Returns the task's data of one pass: a function of the run's seed and the pass alone."""

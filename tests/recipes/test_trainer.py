@@ -236,6 +236,39 @@ def test_a_warm_up_that_is_a_share_of_the_steps(toy_task, tmp_path, schedule):
         build_optimizer(TrainerConfig(steps=9, warmup_steps=2, warmup_fraction=0.2), 9)
 
 
+def test_the_shorter_of_steps_and_epochs(toy_task, tmp_path, monkeypatch):
+    """Where nothing but counting tells how long a pass is."""
+    dataset = toy_task.Toy.train_dataset
+
+    def unknown(task, pass_seed):
+        return dataset(task, pass_seed).filter(lambda *batch: True)
+
+    monkeypatch.setattr(toy_task.Toy, "train_dataset", unknown)
+    trainer = build_trainer(toy_task.toy.run("default", 1), tmp_path)  # a pass is 7 batches
+    for steps, epochs, more, expected in (
+        (100, 2, {}, 14),
+        (14, 2, {}, 14),
+        (3, 2, {"schedule": "linear"}, 3),
+        (3, None, {}, 3),
+        (None, 2, {}, None),
+        (None, 2, {"schedule": "linear"}, 14),
+        (None, 2, {"warmup_fraction": 0.1}, 14),
+        (None, 2, {"gradient_accumulation": 2}, 14),
+        (100, 2, {"steps_per_epoch": 9}, 18),
+    ):
+        config = TrainerConfig(steps=steps, epochs=epochs)
+        trainer.config = dataclasses.replace(config, **more)
+        assert trainer._total_steps() == expected
+
+
+def test_accumulation_that_never_ends(toy_task, tmp_path):
+    overrides = ["trainer.steps=4", "trainer.gradient_accumulation=5"]
+    trainer = build_trainer(toy_task.toy.run("default", 1, overrides), tmp_path)
+    message = "must be at most the steps.*gradient_accumulation=5, steps=4, .*which is 4 steps"
+    with pytest.raises(ValueError, match=message):
+        trainer.train()
+
+
 @pytest.mark.parametrize("direction, best", [("max", "wide"), ("min", "default")])
 def test_the_best_variant_is_named(toy_task, tmp_path, monkeypatch, capsys, direction, best):
     def evaluate(task, model, split):
