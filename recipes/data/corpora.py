@@ -9,7 +9,7 @@ from typing import Any
 from . import tag_schemes
 from .columns import read_columns
 from .conllu import read_conllu
-from .registry import look_up, split_paths
+from .registry import look_up, no_examples, split_paths
 from .tokens import read_tokens
 
 SPLITS = ("train", "dev", "test")
@@ -200,7 +200,4 @@ def _stream(corpus: Corpus, path, split: str, scheme: str) -> Iterator[dict[str,
         is_empty = False
         yield sentence
     if is_empty:
-        raise ValueError(
-            f"`data.root` must hold at least one sentence of the {split} split of {corpus.name}. "
-            f"Received: none, in {path}."
-        )
+        raise no_examples("sentence", split, corpus.name, [path])

@@ -3,10 +3,12 @@
 import gzip
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 GZIP_MAGIC = b"\x1f\x8b"
+DAMAGED_GZIP = (EOFError, zlib.error, gzip.BadGzipFile)
 
 
 def resolve(root: str | os.PathLike | None, relative: str) -> Path:
@@ -65,19 +67,43 @@ def read_lines(path: str | os.PathLike, encoding: str = "utf-8-sig") -> Iterator
         ValueError: the gzip stream is damaged or cut off; names file and line.
     """
     path = Path(path)
-    if not path.is_file():
-        kind = "a folder" if path.is_dir() else "no file"
-        raise FileNotFoundError(f"`path` must be a file. Received: path={path} ({kind}).")
-    with open(path, "rb") as raw:
-        is_gzip = raw.read(2) == GZIP_MAGIC
-    opener = gzip.open if is_gzip else open
+    opener = _opener(path)
     number = 0
     try:
         with opener(path, "rt", encoding=encoding, errors="replace", newline="\n") as lines:
             for number, line in enumerate(lines, start=1):  # noqa: B007, the handler reads it
                 yield number, line.rstrip("\r\n")
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+    except DAMAGED_GZIP as error:
         raise ValueError(
             f"`path` must be a whole gzip file. Received: {path}, damaged after line {number} "
             f"({error})."
         ) from error
+
+
+def read_bytes(path: str | os.PathLike) -> bytes:
+    """Reads a whole file, plain or gzip, of a format that says itself how its text is encoded.
+
+    Args:
+        path: str or path of the file.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: the gzip stream is damaged or cut off; names the file.
+    """
+    path = Path(path)
+    try:
+        with _opener(path)(path, "rb") as file:
+            return file.read()
+    except DAMAGED_GZIP as error:
+        raise ValueError(
+            f"`path` must be a whole gzip file. Received: {path} ({error})."
+        ) from error
+
+
+def _opener(path: Path) -> Callable[..., Any]:
+    """What opens the file: gzip is recognized by its first bytes."""
+    if not path.is_file():
+        kind = "a folder" if path.is_dir() else "no file"
+        raise FileNotFoundError(f"`path` must be a file. Received: path={path} ({kind}).")
+    with open(path, "rb") as raw:
+        return gzip.open if raw.read(2) == GZIP_MAGIC else open

@@ -5,7 +5,7 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
 from typing import Any
 
-from .files import read_lines
+from .files import read_bytes, read_lines
 
 
 def read_mrpc(path: str | os.PathLike) -> Iterator[dict[str, str]]:
@@ -39,7 +39,7 @@ def read_rte(path: str | os.PathLike) -> Iterator[dict[str, str]]:
     """Streams a set of the PASCAL challenges: XML, `<pair entailment="YES|NO"><t>…</t><h>…</h>`.
 
     Args:
-        path: str or path of the file.
+        path: str or path of the file, plain or gzip.
 
     Yields:
         dict of `text` (what is known), `pair` (what is claimed) and `label`, "not_entailment" or
@@ -48,9 +48,10 @@ def read_rte(path: str | os.PathLike) -> Iterator[dict[str, str]]:
     Raises:
         ValueError: the file is no XML, or a pair lacks a part; names file and pair.
     """
+    content = read_bytes(path)
     try:
-        root = ElementTree.parse(path).getroot()
-    except ElementTree.ParseError as error:
+        root = ElementTree.fromstring(content)
+    except (ElementTree.ParseError, LookupError, ValueError) as error:  # or of no known encoding
         raise ValueError(f"`path` must be an XML file. Received: {path} ({error})") from error
     labels = {"YES": "entailment", "NO": "not_entailment"}
     for pair in root.iter("pair"):

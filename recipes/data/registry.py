@@ -2,7 +2,7 @@
 
 import difflib
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -54,3 +54,17 @@ def split_paths(corpus: Any, root: str | os.PathLike | None, split: str) -> list
     files = corpus.files[split]
     files = (files,) if isinstance(files, str) else files
     return [resolve(corpus.root or root, file) for file in files]
+
+
+def no_examples(what: str, split: str, name: str, paths: Sequence[Path]) -> ValueError:
+    """The error of a split without any example.
+
+    Args:
+        what: str. What an example is: "sentence".
+        split, name: str. Of the corpus.
+        paths: files of the split.
+    """
+    return ValueError(
+        f"`data.root` must hold at least one {what} of the {split} split of {name}. Received: "
+        f"none, in {', '.join(map(str, paths))}."
+    )

@@ -1,15 +1,17 @@
 """Reader of SQuAD 1.1 and 2.0, and the question corpora that recipes know by name."""
 
 import dataclasses
-import gzip
 import json
 import os
+import reprlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from .files import GZIP_MAGIC
-from .registry import look_up, split_paths
+from .files import read_bytes
+from .registry import look_up, no_examples, split_paths
+
+T = TypeVar("T")
 
 
 def read_squad(path: str | os.PathLike) -> Iterator[dict[str, Any]]:
@@ -25,53 +27,80 @@ def read_squad(path: str | os.PathLike) -> Iterator[dict[str, Any]]:
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: the file is not of that form, an answer does not stand where it is said to, or
-            a question has no answer and is not marked as impossible; names file and question.
+        ValueError: the file is damaged or not of that form, an answer does not stand where it is
+            said to, or a question has no answer and is not marked as impossible; names file and
+            question.
     """
     paragraph_number = -1
-    for article_number, article in enumerate(_load(Path(path))):
-        for paragraph in article["paragraphs"]:
+    for article_number, article in enumerate(_load(path)):
+        where = f"{path}, article {article_number}"
+        for paragraph in _part(article, "paragraphs", list, where):
             paragraph_number += 1
-            context = paragraph["context"]
-            for entry in paragraph["qas"]:
-                found = [] if entry.get("is_impossible") else entry.get("answers", [])
-                if not found and not entry.get("is_impossible"):
-                    raise ValueError(
-                        "Each question must have an answer or be marked is_impossible. Received: "
-                        f"{path}, question {entry['id']!r}"
-                    )
-                for answer in found:
-                    start = answer["answer_start"]
-                    if context[start : start + len(answer["text"])] != answer["text"]:
-                        raise ValueError(
-                            "Each answer must stand at its answer_start. Received: "
-                            f"{path}, question {entry['id']!r}: {answer['text']!r} at {start}, "
-                            f"where the context has "
-                            f"{context[start : start + len(answer['text'])]!r}"
-                        )
+            where = f"{path}, paragraph {paragraph_number}"
+            context = _part(paragraph, "context", str, where)
+            for number, entry in enumerate(_part(paragraph, "qas", list, where)):
                 yield {
-                    "id": entry["id"],
-                    "question": entry["question"].strip(),
-                    "context": context,
-                    "answers": [answer["text"] for answer in found],
-                    "starts": [answer["answer_start"] for answer in found],
+                    **_question(entry, context, where, number),
                     "article": article_number,
                     "paragraph": paragraph_number,
                 }
 
 
-def _load(path: Path) -> list[dict[str, Any]]:
-    if not path.is_file():
-        raise FileNotFoundError(f"`path` must be a file. Received: path={path}.")
-    with open(path, "rb") as raw:
-        is_gzip = raw.read(2) == GZIP_MAGIC
-    try:
-        with (gzip.open if is_gzip else open)(path, "rt", encoding="utf-8") as file:
-            return json.load(file)["data"]
-    except (json.JSONDecodeError, KeyError, TypeError, EOFError) as error:
+def _question(entry: Any, context: str, where: str, number: int) -> dict[str, Any]:
+    """Checks a question, and the answers that the context has to it."""
+    name = _part(entry, "id", str, f"{where}, question {number}")
+    where = f"{where}, question {name!r}"
+    question = _part(entry, "question", str, where).strip()
+    impossible = entry.get("is_impossible")
+    found = [] if impossible else _part({"answers": [], **entry}, "answers", list, where)
+    if not found and not impossible:
         raise ValueError(
-            f"`path` must be a JSON file in SQuAD's form. Received: {path} ({error!r})."
+            f"Each question must have an answer or be marked is_impossible. Received: {where}"
+        )
+    if not context.strip():
+        raise ValueError(f"Each context must hold text. Received: {where}, context={context!r}")
+    texts = [_part(answer, "text", str, where) for answer in found]
+    starts = [_part(answer, "answer_start", int, where) for answer in found]
+    for text, start in zip(texts, starts, strict=True):
+        if not text.strip():
+            raise ValueError(f"Each answer must hold text. Received: {where}, text={text!r}")
+        if context[start : start + len(text)] != text:
+            raise ValueError(
+                f"Each answer must stand at its answer_start. Received: {where}: {text!r} at "
+                f"{start}, where the context has {context[start : start + len(text)]!r}"
+            )
+    return {
+        "id": name,
+        "question": question,
+        "context": context,
+        "answers": texts,
+        "starts": starts,
+    }
+
+
+_KINDS = {list: "a list", str: "a text", int: "a whole number"}
+
+
+def _part(whole: Any, name: str, kind: type[T], where: str) -> T:
+    """Returns a part of a JSON object, which must be of a kind."""
+    part = whole.get(name) if isinstance(whole, dict) else None
+    if not isinstance(part, kind) or isinstance(part, bool):
+        raise ValueError(
+            f"`path` must be a file in SQuAD's form, where `{name}` is {_KINDS[kind]}. Received: "
+            f"{where}, {name}={reprlib.repr(part)}"
+        )
+    return part
+
+
+def _load(path: str | os.PathLike) -> list[Any]:
+    content = read_bytes(path)
+    try:
+        whole = json.loads(content)  # of any UTF, with or without a byte-order mark
+    except ValueError as error:  # no JSON, or no UTF
+        raise ValueError(
+            f"`path` must be a JSON file in SQuAD's form. Received: {path} ({error})."
         ) from error
+    return _part(whole, "data", list, str(path))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,11 +171,20 @@ def questions(name: str, root: str | os.PathLike | None, split: str) -> Iterator
         split: str. "train", "dev" or "test".
 
     Raises:
-        ValueError: unknown corpus (the nearest is named) or split, or a damaged file.
+        ValueError: unknown corpus (the nearest is named) or split, a damaged file, or, at the end,
+            a split without a question.
         FileNotFoundError: the corpus is not below `root`.
     """
     corpus = look_up(CORPORA, name)
     (path,) = split_paths(corpus, root, split)
-    found = read_squad(path)
-    keep = corpus.keep
-    return found if keep is None else (entry for entry in found if keep(split, entry))
+    return _stream(corpus, path, split)
+
+
+def _stream(corpus: QuestionCorpus, path: Path, split: str) -> Iterator[dict[str, Any]]:
+    is_empty = True
+    for question in read_squad(path):
+        if corpus.keep is None or corpus.keep(split, question):
+            is_empty = False
+            yield question
+    if is_empty:
+        raise no_examples("question", split, corpus.name, [path])

@@ -8,7 +8,7 @@ from typing import Any
 
 from .classification import read_cola, read_sst2, read_trec
 from .pairs import read_mrpc, read_rte, read_snli
-from .registry import look_up, split_paths
+from .registry import look_up, no_examples, split_paths
 
 Read = Callable[..., Iterator[dict[str, Any]]]
 
@@ -188,8 +188,8 @@ def examples(name: str, root: str | os.PathLike | None, split: str) -> Iterator[
         of the corpus' labels, or float where they are numbers.
 
     Raises:
-        ValueError: unknown corpus or split, a damaged file, or a label outside the corpus' set,
-            naming file and example.
+        ValueError: unknown corpus or split, a damaged file, a label outside the corpus' set,
+            naming file and example, or, at the end, a split without an example.
         FileNotFoundError: the corpus is not below `root`.
     """
     corpus = get(name)
@@ -197,6 +197,7 @@ def examples(name: str, root: str | os.PathLike | None, split: str) -> Iterator[
 
 
 def _stream(corpus: TextCorpus, paths: list[Path], split: str) -> Iterator[dict[str, Any]]:
+    is_empty = True
     for number, example in enumerate(corpus.read(*paths)):
         if corpus.keep is not None and not corpus.keep(split, example.get("group", number)):
             continue
@@ -210,4 +211,7 @@ def _stream(corpus: TextCorpus, paths: list[Path], split: str) -> Iterator[dict[
                 f"Labels of {corpus.name} must be one of {', '.join(corpus.labels)}. Received: "
                 f"{label!r}, {paths[0]}, example {number}"
             )
+        is_empty = False
         yield {"text": example["text"], "pair": example.get("pair", ""), "label": value}
+    if is_empty:
+        raise no_examples("example", split, corpus.name, paths)

@@ -52,14 +52,44 @@ def test_questions(tmp_path):
     assert [(q["article"], q["paragraph"]) for q in found[::2]] == [(0, 0), (0, 1), (1, 2), (1, 3)]
 
 
+def test_damaged_questions(tmp_path):
+    text = {"answers": [{"answer_start": "8", "text": "Bo"}]}
+    for entries, message in (
+        ([entry(9)], "stand at its answer_start.*paragraph 0, question 'q1': 'Bo' at 9"),
+        ([{**entry(), **text}], "`answer_start` is a whole number.*'q1', answer_start='8'"),
+        ([entry(text=" ")], "answer must hold text.*question 'q1', text=' '"),
+        ([{**entry(), "answers": []}], "must have an answer or be marked.*question 'q1'"),
+        ([{**entry(), "answers": None}], "`answers` is a list.*question 'q1', answers=None"),
+        ([entry(), {**entry(), "question": None}], "`question` is a text.*'q1', question=None"),
+        ([entry(), {"question": "Whom?"}], "`id` is a text.*paragraph 0, question 1, id=None"),
+        ([7], "`id` is a text.*question 0, id=None"),
+    ):
+        path = squad_file(tmp_path / "squad.json.gz", *entries)
+        with pytest.raises(ValueError, match=message) as caught:
+            list(squad.read_squad(path))
+        assert str(path) in str(caught.value)
+
+
 def test_damaged_files(tmp_path):
-    with pytest.raises(ValueError, match="stand at its answer_start.*question 'q1': 'Bo' at 9"):
-        list(squad.read_squad(squad_file(tmp_path / "a", entry(9))))
-    with pytest.raises(ValueError, match="must have an answer or be marked.*question 'q1'"):
-        list(squad.read_squad(squad_file(tmp_path / "b", {**entry(), "answers": []})))
-    (tmp_path / "c").write_text('{"version": "1.1"}')
-    with pytest.raises(ValueError, match="must be a JSON file in SQuAD's form"):
-        list(squad.read_squad(tmp_path / "c"))
+    whole = squad_file(tmp_path / "whole", entry()).read_bytes()
+    plain = gzip.decompress(whole)
+    broken = bytearray(whole)
+    broken[20:40] = bytes(20)
+    (tmp_path / "marked").write_bytes(b"\xef\xbb\xbf" + plain)
+    assert list(squad.read_squad(tmp_path / "marked")) == list(squad.read_squad(tmp_path / "whole"))
+    for content, message in (
+        (b'{"version": "1.1"}', "`data` is a list. Received: .*file, data=None"),
+        (b'{"data": {"a": 1}}', "`data` is a list. Received: .*file, data={'a': 1}"),
+        (b'{"data": [{}]}', "`paragraphs` is a list. Received: .*file, article 0"),
+        (plain[:-3], "must be a JSON file.*file"),
+        (plain.replace(b"Ada", b"\xc9va"), "must be a JSON file.*file .'utf-8' codec"),
+        (whole[:-9], "must be a whole gzip file.*file"),
+        (bytes(broken), "must be a whole gzip file.*file"),
+        (whole[:2] + b"\x09" + whole[3:], "must be a whole gzip file.*file"),
+    ):
+        (tmp_path / "file").write_bytes(content)
+        with pytest.raises(ValueError, match=message):
+            list(squad.read_squad(tmp_path / "file"))
 
 
 def test_splits(tmp_path):
@@ -90,6 +120,9 @@ def test_splits(tmp_path):
         squad.questions("squad", tmp_path, "dev")
     with pytest.raises(ValueError, match="`split` must be one of.*'valid'"):
         squad.questions("squad11", tmp_path, "valid")
+    squad_file(tmp_path / "qa/squad2.0/dev-v2.0.json")
+    with pytest.raises(ValueError, match="one question of the test split of squad20.*dev-v2.0"):
+        list(squad.questions("squad20", tmp_path, "test"))
 
 
 def test_windows_cover_the_context():

@@ -1,5 +1,6 @@
 """Labeled texts and pairs: formats, splits, bad files, and the counts of the real corpora."""
 
+import gzip
 import os
 from collections import Counter
 
@@ -44,9 +45,11 @@ def test_pairs(write):
     assert list(read_mrpc(path)) == [
         {"text": 'He said "no.', "pair": "He refused.", "label": "equivalent"}
     ]
-    assert list(read_rte(write("rte.xml", RTE.format("NO")))) == [
-        {"text": "Ada & Bo", "pair": "Bo", "label": "not_entailment"}
-    ]
+    xml = RTE.format("NO").encode()
+    for content in (xml, gzip.compress(xml)):
+        assert list(read_rte(write("rte.xml", content))) == [
+            {"text": "Ada & Bo", "pair": "Bo", "label": "not_entailment"}
+        ]
     files = [
         write(f"snli.{i}", content)
         for i, content in enumerate(("a \na \nb\na\n", "w\nx\ny\nz\n", "neutral\n" * 4))
@@ -69,6 +72,7 @@ def test_pairs(write):
         (read_cola, "a\t1\tb\n", "file, line 1"),
         (read_mrpc, "2\t1\t1\ta\tb\n", "file, line 1"),
         (read_rte, "<pair>", "must be an XML file.*file"),
+        (read_rte, gzip.compress(b"<pair/>")[:-4], "must be a whole gzip file.*file"),
         (read_rte, RTE.format("MAYBE"), "pair 1: entailment='MAYBE'"),
     ],
 )
@@ -99,6 +103,11 @@ def test_errors_of_the_registry(write, tmp_path):
         texts.examples("sst2", tmp_path, "validation")
     with pytest.raises(FileNotFoundError, match="data.root.*sst2/dev.tsv"):
         texts.examples("sst2", tmp_path, "dev")
+    write("textcls/sst2/dev.tsv", "")
+    with pytest.raises(
+        ValueError, match="one example of the dev split of sst2.*none, in .*dev.tsv"
+    ):
+        list(texts.examples("sst2", tmp_path, "dev"))
     write("textcls/trec/test.txt", "HUN:ind Who ?\n")
     with pytest.raises(ValueError, match="of trec must be one of ABBR.*'HUN'.*example 0"):
         list(texts.examples("trec", tmp_path, "test"))
