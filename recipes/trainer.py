@@ -52,6 +52,8 @@ class Trainer:
         self.chief = is_chief(strategy)
         if self.chief:
             self.directory.mkdir(parents=True, exist_ok=True)
+        else:
+            task.say = _say_nothing
         self.state = TrainingState()
         self.best_weights = self.directory / "best.weights.h5"
         with self._scope():
@@ -254,6 +256,10 @@ class Trainer:
 
     def _score(self, state: TrainingState) -> str:
         return f"{self.task.dev_split} {self._best.name} {state.best:.4g}, epoch {state.best_epoch}"
+
+
+def _say_nothing(text: str) -> None:
+    """What a task prints on a worker that is not the chief."""
 
 
 @contextlib.contextmanager

@@ -1,5 +1,6 @@
 """Batches for BERT's pre-training: segments packed, and masked anew in each pass."""
 
+import itertools
 import random
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -32,6 +33,40 @@ def encode_documents(path: Any, preprocessor: BertPreprocessor) -> Documents:
         [[piece for word in words for piece in ids[word]] for words in document]
         for document in documents
     ]
+
+
+def check_rows(
+    documents: Documents,
+    sequence_length: int,
+    batch_size: int,
+    seed: int,
+    next_sentence: bool = True,
+    short_sequence_probability: float = 0.1,
+) -> None:
+    """Refuses documents that fill no batch of `pretraining_batches`, whose arguments these are.
+
+    Makes no more rows than a batch has.
+
+    Raises:
+        ValueError: fewer rows than `batch_size`, or for `next_sentence` fewer than two documents.
+    """
+    rng = random.Random(f"{seed}/pairs")
+    rows = _segments(documents, sequence_length, rng, next_sentence, short_sequence_probability)
+    _check_filled(sum(1 for _ in itertools.islice(rows, batch_size)), batch_size)
+
+
+def _segments(documents, sequence_length, rng, next_sentence, short_sequence_probability):
+    """The segments of a pass, row by row, in the order of the documents that `rng` draws."""
+    make = sentence_pairs if next_sentence else sentence_runs
+    room = sequence_length - (3 if next_sentence else 2)
+    return make(documents, room, rng, short_sequence_probability)
+
+
+def _check_filled(rows: int, batch_size: int) -> None:
+    if rows < batch_size:
+        raise ValueError(
+            f"`documents` must fill a batch. Received: {rows} rows, batch_size={batch_size}"
+        )
 
 
 def pretraining_batches(
@@ -74,7 +109,8 @@ def pretraining_batches(
         P is L · rate, rounded up; for "left_to_right" L - 1.
 
     Raises:
-        ValueError: the documents do not fill a batch (reported while iterating).
+        ValueError: the documents do not fill a batch (reported while iterating; `check_rows` does
+            it before).
     """
     if objective not in ("masked", "left_to_right"):
         raise ValueError(
@@ -87,14 +123,10 @@ def pretraining_batches(
 
     def rows() -> Iterator[dict[str, Any]]:
         rng = random.Random(f"{seed}/pairs")
-        make = sentence_pairs if next_sentence else sentence_runs
-        room = sequence_length - (3 if next_sentence else 2)
-        found = list(make(documents, room, rng, short_sequence_probability))
-        if len(found) < batch_size:
-            raise ValueError(
-                f"`documents` must fill a batch. Received: {len(found)} rows, "
-                f"batch_size={batch_size}"
-            )
+        found = list(
+            _segments(documents, sequence_length, rng, next_sentence, short_sequence_probability)
+        )
+        _check_filled(len(found), batch_size)
         rng.shuffle(found)
         for number, start in enumerate(range(0, len(found) - batch_size + 1, batch_size)):
             batch = found[start : start + batch_size]

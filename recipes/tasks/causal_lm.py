@@ -103,6 +103,15 @@ class CausalLanguageModelingTask(Task):
         self.merges = merges[:count]
         self.vocabulary = vocabulary_of_merges(self.merges)
 
+    def check_data(self) -> None:
+        ids, _ = self._text("train")
+        next(token_rows(ids, self.config.length, self.config.batch_size))  # too short: refused
+        super().check_data()
+
+    def check_split(self, split: str) -> None:
+        for _ in corpora.sentences(self.config.corpus, self.root, split):
+            pass  # the reader refuses what is wrong
+
     def build_model(self) -> GPT2CausalLM:
         config = self.config
         drop = {"dropout": config.dropout, "attention_dropout": config.dropout}
@@ -178,6 +187,7 @@ class CausalLanguageModelingTask(Task):
     def _text(self, split: str) -> tuple[np.ndarray, int]:
         """A split as ids, (N,) int32, each article behind an end of text; and its words."""
         if split not in self._texts:
+            next(corpora.sentences(self.config.corpus, self.root, split))  # empty: refused
             path = corpora.split_path(self.config.corpus, self.root, split)
             end, pieces, words, lines = self._preprocessor.end_id, [], 0, []
 

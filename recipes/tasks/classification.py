@@ -68,6 +68,10 @@ class ClassificationTask(Task):
         self.corpus = texts.get(config.corpus)
         self.monitor = (self.corpus.metrics[0], "max")
 
+    def check_split(self, split: str) -> None:
+        for _ in self._examples(split):
+            pass  # the reader refuses what is wrong
+
     def build_model(self) -> BertTextClassifier:
         config = self.config
         backbone = load_backbone(config.encoder, config.pretrained, **config.model)

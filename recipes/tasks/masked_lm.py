@@ -19,7 +19,7 @@ from ..config import Experiment, TaskConfig
 from ..data import corpora
 from ..data.files import read_lines, resolve
 from ..data.identity import corpus_files
-from ..data.pretraining import encode_documents, pretraining_batches
+from ..data.pretraining import check_rows, encode_documents, pretraining_batches
 from ..data.wikitext import read_documents
 from ..data.word_piece_vocabulary import learn_word_pieces
 from .task import Task
@@ -116,6 +116,27 @@ class MaskedLanguageModelingTask(Task):
             config.vocabulary_size,
         )
 
+    def check_data(self) -> None:
+        self.check_split("train")
+        super().check_data()
+
+    def check_split(self, split: str) -> None:
+        path = self._path(split)
+        try:
+            check_rows(
+                self._documents(split),
+                self.config.sequence_length,
+                self._batch_size(split),
+                0,
+                self.config.next_sentence,
+                self.config.short_sequence_probability,
+            )
+        except ValueError as error:
+            raise ValueError(
+                f"{path}, the {split} split, whose documents begin at lines like `= Title =`: "
+                f"{error}"
+            ) from error
+
     def build_model(self) -> BertPretrainer | BertMaskedLM:
         config = self.config
         cls = BertPretrainer if config.next_sentence else BertMaskedLM
@@ -144,12 +165,13 @@ class MaskedLanguageModelingTask(Task):
         return model
 
     def train_dataset(self, pass_seed: int) -> tf.data.Dataset:
-        return self._batches("train", pass_seed, self.config.batch_size)
+        return self._batches("train", pass_seed)
 
     def evaluate(self, model: keras.Model, split: str) -> dict[str, float]:
+        self.check_split(split)
         totals: dict[str, float] = {}
         # The same rows and masks each time, whatever the run's seed.
-        rows = self._batches(split, 0, min(self.config.batch_size, 32))
+        rows = self._batches(split, 0)
         for _, sums in self.predict(model, rows.map(lambda x, y: {"x": x, "y": y}), _sums):
             for name, value in sums.items():
                 totals[name] = totals.get(name, 0.0) + float(value)
@@ -167,13 +189,17 @@ class MaskedLanguageModelingTask(Task):
         """
         return tf.cast(tf.reduce_sum(batch[1]["mask_weights"]), tf.int64)
 
-    def _batches(self, split: str, seed: int, batch_size: int) -> tf.data.Dataset:
+    def _batch_size(self, split: str) -> int:
+        size = self.config.batch_size
+        return size if split == "train" else min(size, 32)  # what is left over is not scored
+
+    def _batches(self, split: str, seed: int) -> tf.data.Dataset:
         config = self.config
         rows = pretraining_batches(
             self._documents(split),
             self._preprocessor,
             config.sequence_length,
-            batch_size,
+            self._batch_size(split),
             seed,
             objective=config.objective,
             next_sentence=config.next_sentence,

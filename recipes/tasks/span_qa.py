@@ -71,6 +71,10 @@ class SpanQATask(Task):
         self.config = config
         self._encoded: dict[str, list[QuestionFeatures]] = {}
 
+    def check_split(self, split: str) -> None:
+        for _ in squad.questions(self.config.corpus, self.root, split):
+            pass  # the reader refuses what is wrong
+
     def build_model(self) -> BertSpanQA:
         backbone: Backbone = load_backbone(
             self.config.encoder, self.config.pretrained, **self.config.model

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -69,7 +68,11 @@ class Tagging(TaskConfig):
 
 
 class TaggingTask(Task):
-    """Score: `f1` of the spans for entities, `accuracy` of the words for parts of speech."""
+    """Score: `f1` of the spans for entities, `accuracy` of the words for parts of speech.
+
+    Dev and test may have types or tags that the train split has not. As in conlleval, they count
+    among what was to be found; a line names them.
+    """
 
     def __init__(self, experiment: Experiment, config: Tagging):
         super().__init__(experiment)
@@ -78,6 +81,7 @@ class TaggingTask(Task):
         self.config = replace(config, scheme=tag_schemes.canonical_scheme(config.scheme))
         self.spans = corpora.get(config.corpus).scheme is not None
         self.monitor = ("f1" if self.spans else "accuracy", "max")
+        self._noted: set[str] = set()  # splits
 
     def setup(self, data_root: Path) -> None:
         super().setup(data_root)
@@ -94,8 +98,8 @@ class TaggingTask(Task):
             self.tags = list(tag_schemes.tag_vocabulary(types, self.config.scheme))
         self._ids = {tag: i for i, tag in enumerate(self.tags)}
 
-    def check_data(self) -> None:
-        next(self._sentences(self.dev_split))  # an empty split is refused; setup has read the other
+    def check_split(self, split: str) -> None:
+        self._note_unknown(split, (s["tags"] for s in self._sentences(split)))
 
     def build_model(self) -> Tagger | BertTagger:
         config = self.config
@@ -154,7 +158,8 @@ class TaggingTask(Task):
             gold.append(tags)
             guesses.append([self.tags[i] for i in ids[: len(tokens)]])
         if self.spans:
-            metric = SpanF1(self.config.scheme, self.tags)
+            # Of any tags: a gold span of a type that the model does not know is a miss.
+            metric = SpanF1(self.config.scheme)
             metric.update(gold, guesses)
             scores = metric.result()
             return {name: scores[name] for name in ("f1", "precision", "recall")}
@@ -178,8 +183,7 @@ class TaggingTask(Task):
     def _predictions(self, model, split) -> Iterator[tuple[list[str], list[str], np.ndarray]]:
         """Words, gold tags and predicted tag ids of each sentence, batched by like lengths."""
         sentences = sorted(self._sentences(split), key=lambda s: len(s["tokens"]))
-        for sentence in sentences:
-            self._check(sentence["tags"], split)
+        self._note_unknown(split, (s["tags"] for s in sentences))
         size = 2 * self.config.batch_size
         chunks = [sentences[i : i + size] for i in range(0, len(sentences), size)]
 
@@ -197,14 +201,19 @@ class TaggingTask(Task):
             for sentence, ids in zip(chunk, outputs["tag_ids"], strict=True):
                 yield sentence["tokens"], sentence["tags"], ids
 
-    def _check(self, tags, split) -> None:
-        for tag in tags:
-            if tag not in self._ids:
-                near = difflib.get_close_matches(tag, self.tags, n=1, cutoff=0.0)
-                raise ValueError(
-                    f"Tags of the {split} split must be among the {len(self.tags)} of the train "
-                    f"split. Received: {tag!r}; nearest: {near[0] if near else 'none'}"
-                )
+    def _note_unknown(self, split: str, sentences: Iterable[Sequence[str]]) -> None:
+        """Says once which gold tags of a split the model does not know."""
+        unknown = {tag for tags in sentences for tag in tags if tag not in self._ids}
+        if not unknown or split in self._noted:
+            return
+        self._noted.add(split)
+        if self.spans:
+            unknown = {tag.partition("-")[2] for tag in unknown}
+        what = "entity types" if self.spans else "tags"
+        self.say(
+            f"the {split} split of {self.config.corpus} has {what} that the train split has not; "
+            f"each counts as a miss: {', '.join(sorted(unknown))}"
+        )
 
     def _sentences(self, split: str) -> Iterator[dict[str, Any]]:
         return corpora.sentences(self.config.corpus, self.root, split, scheme=self.config.scheme)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ class Task(abc.ABC):
         dev_split: str. The split that is evaluated after each epoch.
         evaluation_splits: tuple of str. The splits that the step `evaluate` measures; the last one
             is reported.
+        say: function of str. Prints a line; of several workers only the first one's does.
     """
 
     monitor: tuple[str, str] = ("loss", "min")
@@ -44,6 +46,7 @@ class Task(abc.ABC):
         self.data = experiment.data
         self.root = Path(experiment.data.root)
         self.seed = experiment.seed
+        self.say: Callable[[str], None] = partial(print, flush=True)
         self._forward: tuple[tuple[Any, ...], Callable[..., Any]] | None = None
 
     def setup(self, data_root: Path) -> None:
@@ -52,9 +55,22 @@ class Task(abc.ABC):
         """
         self.root = data_root
 
-    def check_data(self) -> None:  # noqa: B027, an empty hook
-        """Called before a training: refuses data that it could not end with, such as an empty dev
-        split.
+    def check_data(self) -> None:
+        """Called before a training: refuses data that could not be scored after it.
+
+        Of the splits that `evaluate` is asked for, all but the dev split may be missing: a training
+        does not read them.
+        """
+        for split in dict.fromkeys((self.dev_split, *self.evaluation_splits)):
+            try:
+                self.check_split(split)
+            except FileNotFoundError:
+                if split == self.dev_split:
+                    raise
+
+    def check_split(self, split: str) -> None:  # noqa: B027, an empty hook
+        """Refuses a split that `evaluate` could not score, such as an empty or a damaged one, and
+        names it and its file. Reads each file once.
         """
 
     @abc.abstractmethod
