@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.figure import Figure
 
 COLORS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377")
@@ -38,35 +41,70 @@ def learning_curves(runs: Mapping[str, str | Path], metric: str, path: str | Pat
 
 
 def layer_weights(
-    weights: Mapping[str, Sequence[Sequence[float]]], path: str | Path, title: str = ""
+    weights: Mapping[str, Sequence[Sequence[float]]],
+    path: str | Path,
+    title: str = "",
+    names: Sequence[str] | None = None,
 ) -> Path:
-    """Draws the softmaxed weight of each layer of the language model, one group of bars a task.
+    """Draws the softmaxed weight of each layer of the encoder, one group of bars a task.
 
     Args:
         weights: label of a task → one list of K weights for each seed, lowest layer first.
         path: where the PNG goes.
         title: str.
+        names: of the layers, lowest first; None: an ELMo's where there are three layers, else
+            those that layers of any encoder have.
+
+    Raises:
+        ValueError: fewer `names` than layers.
     """
-    figure = Figure(figsize=(1.6 + 1.8 * max(2, len(weights)), 4.0), layout="constrained")
-    axes = figure.subplots()
     labels = list(weights)
     rows = [np.asarray(weights[label], dtype=float) for label in labels]  # (seeds, K) each
     num_layers = max(row.shape[1] for row in rows)
+    names = _layer_names(num_layers) if names is None else names
+    if len(names) < num_layers:
+        raise ValueError(
+            f"`names` must be those of {num_layers} layers. Received: names={list(names)}"
+        )
+    group = max(1.8, 0.42 * num_layers)  # inches; a bar is as wide as the number above it
+    inches = 1.6 + group * max(2, len(weights))
+    figure = Figure(figsize=(inches, 4.0), layout="constrained")
+    axes = figure.subplots()
     width = 0.8 / num_layers
-    for k in range(num_layers):
-        x = np.arange(len(labels)) + (k - (num_layers - 1) / 2) * width
-        means = [row[:, k].mean() if k < row.shape[1] else 0.0 for row in rows]
-        spread = [row[:, k].std() if k < row.shape[1] else 0.0 for row in rows]
-        name = "characters (layer 0)" if k == 0 else f"LSTM layer {k}"
-        bars = axes.bar(x, means, width, yerr=spread, capsize=2, color=COLORS[k], label=name)
+    for k, color in enumerate(_colors(num_layers)):
+        at = [i for i, row in enumerate(rows) if k < row.shape[1]]
+        x = np.array(at) + (k - (num_layers - 1) / 2) * width
+        means = [rows[i][:, k].mean() for i in at]
+        spread = [rows[i][:, k].std() for i in at]
+        bars = axes.bar(x, means, width, yerr=spread, capsize=2, color=color, label=names[k])
         axes.bar_label(bars, fmt="%.2f", padding=2, fontsize=8)
-    axes.axhline(1 / num_layers, color="0.6", linewidth=0.8, linestyle="--", zorder=0)
+    even = {"color": "0.6", "linewidth": 0.8, "linestyle": "--", "zorder": 0}
+    if all(row.shape[1] == num_layers for row in rows):
+        axes.axhline(1 / num_layers, **even)
+    else:
+        for i, row in enumerate(rows):
+            axes.hlines(1 / row.shape[1], i - 0.5, i + 0.5, **even)
     axes.set_xticks(range(len(labels)), labels)
     axes.set_ylabel("weight of the layer in the mix")
     axes.set_title(title or "Layers that each task mixes (dashed: even)")
-    axes.set_ylim(0, max(row.max() for row in rows) * 1.35)
-    axes.legend(frameon=False, ncols=num_layers, loc="upper center", fontsize=9)
+    columns = min(num_layers, int(inches / 1.6))
+    room = 1.35 + 0.12 * (math.ceil(num_layers / columns) - 1)
+    axes.set_ylim(0, max(row.max() for row in rows) * room)
+    axes.legend(frameon=False, ncols=columns, loc="upper center", fontsize=9)
     return _save(figure, axes, path)
+
+
+def _layer_names(num_layers: int) -> list[str]:
+    if num_layers == 3:
+        return ["characters (layer 0)", "LSTM layer 1", "LSTM layer 2"]
+    return ["embeddings (layer 0)", *(f"layer {k}" for k in range(1, num_layers))]
+
+
+def _colors(number: int) -> list[Any]:
+    """As many distinct colours; beyond those chosen by hand they rise with the layer."""
+    if number <= len(COLORS):
+        return list(COLORS[:number])
+    return [colormaps["viridis"](k / (number - 1)) for k in range(number)]
 
 
 def read_layer_weights(
