@@ -24,7 +24,7 @@ def build_strategy(name: str) -> tf.distribute.Strategy | None:
 
     Raises:
         ValueError: an unknown name, no cluster in `TF_CONFIG` for "multi_worker", a `TF_CONFIG`
-            that is no JSON object, no TPU for "tpu".
+            that is no JSON object or whose cluster is none, no TPU for "tpu".
 
     Example:
     >>> build_strategy("one_device") is None
@@ -129,9 +129,16 @@ def _num_workers() -> int:
     text = os.environ.get("TF_CONFIG") or "{}"
     try:
         cluster = json.loads(text).get("cluster", {})
+        jobs = [cluster.get(job, []) for job in ("worker", "chief")]
     except (ValueError, AttributeError) as error:  # no JSON, or no object
         raise ValueError(
-            "The environment variable TF_CONFIG must hold a JSON object, or not be set. "
-            f"Received: TF_CONFIG={text!r} ({error})."
+            "The environment variable TF_CONFIG must hold a JSON object, whose `cluster` is one "
+            f"too, or not be set. Received: TF_CONFIG={text!r} ({error})."
         ) from error
-    return len(cluster.get("worker", [])) + len(cluster.get("chief", []))
+    for addresses in jobs:
+        if not isinstance(addresses, list) or not all(isinstance(x, str) for x in addresses):
+            raise ValueError(
+                "The environment variable TF_CONFIG must list the addresses of each job of its "
+                f"cluster. Received: TF_CONFIG={text!r}."
+            )
+    return sum(map(len, jobs))

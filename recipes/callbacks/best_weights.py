@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -44,9 +45,9 @@ class BestWeights:
         self.writes = writes
 
     def is_better(self, score: float, best: float | None) -> bool:
-        """Whether `score` beats `best`; a NaN never does, unless nothing is known yet."""
-        if best is None:
-            return True
+        """Whether `score` beats `best`. A NaN beats nothing but None, and every number beats it."""
+        if best is None or math.isnan(best):
+            return best is None or not math.isnan(score)
         return score > best if self.mode == "max" else score < best
 
     def update(self, model: keras.Model, state: TrainingState, scores: Mapping[str, float]) -> bool:

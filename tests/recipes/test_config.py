@@ -13,6 +13,7 @@ from polysemy.recipes.config import (
     read_config,
     write_config,
 )
+from polysemy.recipes.grids import grid
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,6 +101,20 @@ def test_a_run_has_one_variant_and_one_seed():
         EXPERIMENT.run("c", 1)
     with pytest.raises(ValueError, match="`trainer.steps` or `trainer.epochs` must be given"):
         EXPERIMENT.run("a", 1, ["trainer.steps=none"])
+
+
+def test_names_in_a_grid():
+    """Near numbers are told apart; what has one name is refused."""
+    names = list(grid({"trainer.steps": (1_000_000, 1_000_001), "task.sizes": ((1,), (-2, 3))}))
+    assert names == [
+        "steps_1e+06_sizes_1",
+        "steps_1e+06_sizes_-2,3",
+        "steps_1000001_sizes_1",
+        "steps_1000001_sizes_-2,3",
+    ]
+    assert list(grid({"task.encoder": (None, "runs/a")})) == ["encoder_none", "encoder_runs-a"]
+    with pytest.raises(ValueError, match="`values` must give each.*both 'rate_1'"):
+        grid({"task.rate": (1, 1.0)})
 
 
 def test_one_warm_up():

@@ -63,7 +63,10 @@ def test_names(monkeypatch):
         build_strategy("multi_worker")
     with pytest.raises(ValueError, match="must have a TPU"):
         build_strategy("tpu")
-    for text in ("{bad", "[]"):
+    for text in ("{bad", "[]", '{"cluster": null}', '{"cluster": ["a:1"]}'):
         monkeypatch.setenv("TF_CONFIG", text)
         with pytest.raises(ValueError, match="TF_CONFIG must hold a JSON object.*TF_CONFIG='"):
             build_strategy("auto")
+    monkeypatch.setenv("TF_CONFIG", '{"cluster": {"worker": "a:1"}}')
+    with pytest.raises(ValueError, match="TF_CONFIG must list the addresses.*TF_CONFIG='"):
+        build_strategy("auto")

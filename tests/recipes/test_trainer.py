@@ -169,6 +169,17 @@ def test_a_monitor_that_is_no_score():
         BestWeights("best.weights.h5", ("f1", "up"))
 
 
+def test_a_score_that_is_no_number(tmp_path):
+    best = BestWeights(tmp_path / "best.weights.h5", ("f1", "max"), patience=2, writes=False)
+    state, nan = TrainingState(), float("nan")
+    found = []
+    for score in (nan, nan, 0.5, nan, 0.6):
+        state.epoch += 1
+        found.append(best.update(keras.Model(), state, {"f1": score}))
+    assert found == [True, False, True, False, True]
+    assert (state.best, state.best_epoch) == (0.6, 5)
+
+
 def test_accumulated_batches_are_one_large_batch():
     """Two batches, clipped and scheduled once an update, give the step of both together."""
     start, targets = np.array([1.0, -2.0], "float32"), np.array([3.0, 8.0], "float32")
