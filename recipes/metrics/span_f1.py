@@ -19,6 +19,11 @@ class SpanF1:
     earns nothing with sequences that the scheme forbids (a CRF with constraints makes none). IO and
     IOB1, where every `I-` may start a span, are first rewritten as BIO.
 
+    The program conlleval, and with it many papers, reads them leniently: there a stray `I-` starts
+    a span. Where the tags break the scheme, the scores differ: gold `B-A I-A`, predicted
+    `I-A I-A`, is a miss here and a hit there; a stray `I-` that is wrong costs precision there and
+    nothing here.
+
     Args:
         scheme: str. Tag scheme of gold and prediction.
         tags: the tags that the model knows. None: any tag of the scheme.
