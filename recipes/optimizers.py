@@ -194,7 +194,15 @@ def _summed_before_clipping(cls):
             if self.global_clipnorm is None:
                 return super()._clip_gradients(grads)
             summed = super()._all_reduce_sum_gradients([(gradient, None) for gradient in grads])
-            return super()._clip_gradients([gradient for gradient, _ in summed])
+            # Of sixteen bits, squares would overflow, and Keras adds up those of one type only.
+            return super()._clip_gradients(
+                [
+                    tf.cast(gradient, tf.float32)
+                    if gradient is not None and _is_half(gradient.dtype)
+                    else gradient
+                    for gradient, _ in summed
+                ]
+            )
 
         def _all_reduce_sum_gradients(self, grads_and_vars):
             if self.global_clipnorm is None:

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from polysemy.recipes.config import TrainerConfig
 from polysemy.recipes.optimizers import build_optimizer, layer_depth
@@ -146,6 +147,16 @@ def test_adam_in_sixteen_bits(dtype):
     precision = 2**-8 if dtype == "bfloat16" else 2**-11
     np.testing.assert_allclose(found[dtype], found["float32"], atol=9 * precision)
     assert found[dtype][7] == 1.0
+
+
+def test_the_norm_of_gradients_in_sixteen_bits():
+    """Squares beyond float16, beside a head of another type and a sparse gradient."""
+    config = TrainerConfig(steps=1, optimizer="sgd", learning_rate=1.0, gradient_clip_norm=1.0)
+    variables = [keras.Variable(np.zeros(2), dtype=dtype) for dtype in ("float16", "float32")]
+    sparse = tf.IndexedSlices(tf.constant([300.0], "float16"), tf.constant([0]), tf.constant([2]))
+    build_optimizer(config).apply([sparse, tf.constant([0.0, 400.0])], variables)
+    for variable, expected in zip(variables, ([-0.6, 0.0], [0.0, -0.8]), strict=True):
+        np.testing.assert_allclose(variable, expected, rtol=1e-3)
 
 
 def test_an_optimizer_without_numbers_for_the_precision():
