@@ -7,6 +7,7 @@ import functools
 from typing import Any
 
 from keras import ops
+from keras.src.backend import get_keras_mask  # Keras has no public name for it
 
 
 def padding_attention_mask(padding_mask):
@@ -27,7 +28,7 @@ def padding_attention_mask(padding_mask):
 
 def keras_mask(x):
     """The mask (B, L) that Keras keeps with a tensor, such as of `Embedding(mask_zero=True)`."""
-    return getattr(x, "_keras_mask", None)
+    return get_keras_mask(x)
 
 
 def causal_attention_mask(query_length: Any, key_length: Any, offset: Any = 0):

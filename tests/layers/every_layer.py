@@ -74,6 +74,17 @@ def forward() -> dict[str, Any]:
                 "cache_index": layers.CachePlace(np.array([0, 2, 1, 0]), 4, 5, 7),
             },
         ),
+        "masked_by_keras": (
+            keras.Sequential(
+                [
+                    keras.layers.Embedding(9, 6, mask_zero=True),
+                    layers.TransformerBlock(2, 8),
+                    layers.ProjectedLSTM(4, 3),
+                ]
+            ),
+            (ids * MASK,),
+            {},
+        ),
         "decoder_block": (
             layers.TransformerBlock(2, 8, "relu", cross_attention=True),
             (x,),
