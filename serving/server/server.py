@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from typing import Any
@@ -20,6 +21,8 @@ from .rest import RestServer, listening_socket
 from .runtime import set_parallelism
 from .servable import Servable
 from .starting import load_models
+
+LOGGER = logging.getLogger(__name__)
 
 
 class Server:
@@ -175,7 +178,15 @@ def _batching(options: ServerOptions) -> Any:
     if not options.enable_batching:
         return None
     parameters = read_text_proto(path, BatchingParameters()) if path else BatchingParameters()
-    Batching.from_proto(parameters)  # what is wrong is said now, not once for each version
+    batching = Batching.from_proto(parameters)  # what is wrong is said now, not for each version
+    if batching.batch_timeout_micros and batching.max_batch_size > options.grpc_max_threads:
+        LOGGER.warning(
+            "batches of %d fill up only if requests have several rows, and else wait %d us: a "
+            "request occupies one of the %d threads of `--grpc_max_threads` meanwhile",
+            batching.max_batch_size,
+            batching.batch_timeout_micros,
+            options.grpc_max_threads,
+        )
     return parameters
 
 

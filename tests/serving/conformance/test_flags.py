@@ -219,6 +219,18 @@ def test_what_stops_the_start(lab, options, message):
     assert server.manager is None  # nothing is left behind
 
 
+@pytest.mark.parametrize("threads", [3, 4])
+def test_batches_that_single_rows_cannot_fill_are_told_of(lab, caplog, threads):
+    lab.add(1)
+    write(lab, "batching", "max_batch_size { value: 4 } batch_timeout_micros { value: 9 }")
+    flags = {"batching_parameters_file": str(lab.root / "batching"), "grpc_max_threads": threads}
+    lab.server(lab.config(), enable_batching=True, **flags)
+    told = (
+        "batches of 4 fill up only if requests have several rows, and else wait 9 us" in caplog.text
+    )
+    assert told == (threads < 4)
+
+
 def test_labels_at_the_start(lab):
     """a label on an unloaded version without the flag. (Of a version that loads at the start it is
     fine here: people ask for that.)"""
