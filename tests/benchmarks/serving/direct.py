@@ -42,7 +42,8 @@ def main():
             times.append(time.perf_counter() - begin)
         return times
 
-    repeat(batch, 1.0), repeat(1, 1.0)
+    repeat(batch, 1.0)
+    repeat(1, 1.0)
     batches, singles = repeat(batch, float(seconds)), repeat(1, float(seconds))
     result = {
         "rows_per_s": batch * len(batches) / sum(batches),
