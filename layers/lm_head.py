@@ -108,9 +108,8 @@ class LMHead(TiedHead):
         return ops.reshape(total - true, shape)
 
     def compute_output_spec(self, inputs, targets=None, training=False):
-        if targets is not None:
-            return keras.KerasTensor(targets.shape, "float32")
-        return keras.KerasTensor((*inputs.shape[:-1], self.vocabulary_size), "float32")
+        targets_shape = None if targets is None else targets.shape
+        return keras.KerasTensor(self.compute_output_shape(inputs.shape, targets_shape), "float32")
 
     def compute_output_shape(self, inputs_shape, targets_shape=None):
         if targets_shape is not None:

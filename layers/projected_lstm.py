@@ -146,15 +146,11 @@ class ProjectedLSTM(keras.layers.Layer):
         return (outputs, h, c) if self.return_state else outputs
 
     def compute_output_spec(self, inputs, padding_mask=None, initial_state=None):
-        batch_size, length = inputs.shape[:2]
-        outputs = keras.KerasTensor((batch_size, length, self.projection_dim), self.compute_dtype)
+        shapes = self.compute_output_shape(inputs.shape)
         if not self.return_state:
-            return outputs
-        return (
-            outputs,
-            keras.KerasTensor((batch_size, self.projection_dim), self.compute_dtype),
-            keras.KerasTensor((batch_size, self.units), "float32"),
-        )
+            return keras.KerasTensor(shapes, self.compute_dtype)
+        dtypes = (self.compute_dtype, self.compute_dtype, "float32")
+        return tuple(map(keras.KerasTensor, shapes, dtypes))
 
     def compute_output_shape(self, inputs_shape):
         batch_size, length = inputs_shape[:2]

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ from .results import check_results, mean_and_sd
 from .run_folder import RunFolder, training_result
 from .run_presets import missing_presets, resolve_presets
 from .run_settings import override, resolve_run
-from .strategy import build_strategy, is_chief
+from .strategy import build_strategy, is_chief, speaker
 from .tasks.task import Task
 from .trainer import Trainer
 
@@ -98,7 +97,7 @@ def run_experiment(
     strategy = build_strategy(runs[0].trainer.strategy)
     chief = is_chief(strategy)
     for variant, what in missing.items():
-        _speaker(chief)(f"{experiment.name} {variant}: skipped, without {what}")
+        speaker(chief)(f"{experiment.name} {variant}: skipped, without {what}")
     summary: dict[str, dict[str, tuple[float, float]]] = {}
     for variant in chosen:
         if variant in missing:
@@ -150,7 +149,7 @@ def _run(
     """Does the steps of one variant with one seed, as far as they are not done; returns what
     `result.json` holds.
     """
-    say = _speaker(folder.writes)
+    say = speaker(folder.writes)
     say(f"{run.name} {run.variant} seed {run.seed}: {', '.join(steps)} in {folder.path}")
     folder.claim(run)
     result, is_done = folder.read_result(), folder.done()
@@ -267,12 +266,3 @@ def _precision(run: Experiment) -> Iterator[None]:
         yield
     finally:
         keras.config.set_dtype_policy(policy)
-
-
-def _speaker(chief: bool) -> Callable[[str], None]:
-    """What prints a line, of the chief; the other workers say nothing."""
-    return partial(print, flush=True) if chief else _say_nothing
-
-
-def _say_nothing(text: str) -> None:
-    """What a worker that is not the chief prints."""

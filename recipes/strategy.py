@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import tensorflow as tf
 
@@ -76,6 +76,15 @@ def is_chief(strategy: tf.distribute.Strategy | None) -> bool:
         and resolver.task_id == 0
         and "chief" not in resolver.cluster_spec().jobs
     )
+
+
+def speaker(chief: bool) -> Callable[[str], None]:
+    """What prints a line, of the chief; the other workers say nothing."""
+    return functools.partial(print, flush=True) if chief else _say_nothing
+
+
+def _say_nothing(text: str) -> None:
+    """What a worker that is not the chief prints."""
 
 
 def mean_over_workers(

@@ -16,7 +16,7 @@ from .config import TrainerConfig
 from .distributed_model import distributed_model
 from .optimizers import build_optimizer
 from .state import TrainingState
-from .strategy import is_chief, mean_over_workers
+from .strategy import is_chief, mean_over_workers, speaker
 from .tasks.task import Task
 
 
@@ -50,10 +50,9 @@ class Trainer:
         self.directory = Path(directory)
         self.strategy = strategy
         self.chief = is_chief(strategy)
+        task.say = speaker(self.chief)
         if self.chief:
             self.directory.mkdir(parents=True, exist_ok=True)
-        else:
-            task.say = _say_nothing
         self.state = TrainingState()
         self.best_weights = self.directory / "best.weights.h5"
         with self._scope():
@@ -256,10 +255,6 @@ class Trainer:
 
     def _score(self, state: TrainingState) -> str:
         return f"{self.task.dev_split} {self._best.name} {state.best:.4g}, epoch {state.best_epoch}"
-
-
-def _say_nothing(text: str) -> None:
-    """What a task prints on a worker that is not the chief."""
 
 
 @contextlib.contextmanager

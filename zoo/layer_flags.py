@@ -25,16 +25,12 @@ def changed_flags(model, before):
     changes = {}
     if not model.trainable:  # nor is any of its layers
         return changes
+    expected = dict(before)
     for path, layer in _layers(model):  # the layers above come first
-        above = path
-        expected = before.get(path)
-        while "/" in above:
-            above = above.rpartition("/")[0]
-            if above in changes:
-                expected = changes[above]
-                break
-        if layer.trainable != expected:
+        if layer.trainable != expected.get(path):
             changes[path] = layer.trainable
+            below = (other for other in expected if other.startswith(f"{path}/"))
+            expected.update(dict.fromkeys(below, layer.trainable))
     return changes
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Callable, Iterator, Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import keras
 import tensorflow as tf
 
 from ..config import Experiment
+from ..strategy import speaker
 
 
 class Task(abc.ABC):
@@ -46,7 +46,7 @@ class Task(abc.ABC):
         self.data = experiment.data
         self.root = Path(experiment.data.root)
         self.seed = experiment.seed
-        self.say: Callable[[str], None] = partial(print, flush=True)
+        self.say = speaker(chief=True)
         self._forward: tuple[tuple[Any, ...], Callable[..., Any]] | None = None
 
     def setup(self, data_root: Path) -> None:

@@ -31,6 +31,20 @@ def tiny_corpora(tiny, tmp_path_factory):
         del corpora.CORPORA[name]
 
 
+@pytest.fixture
+def rewrite():
+    """`rewrite(file, text)`: another content for the time of the test."""
+    before = {}
+
+    def write(file, text):
+        before.setdefault(file, file.read_text())
+        file.write_text(text)
+
+    yield write
+    for file, text in before.items():
+        file.write_text(text)
+
+
 @pytest.fixture(scope="session")
 def tiny_bert(load, tmp_path_factory):
     """The module `tiny_bert`, its corpora known, and `preset`: a folder with its BERT."""

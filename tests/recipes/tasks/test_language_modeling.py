@@ -224,14 +224,9 @@ def test_filters_and_samples(experiment, run, tmp_path):
 
 
 @pytest.mark.parametrize("split", ["train", "dev", "test"])
-def test_an_empty_split(experiment, tmp_path, tiny_corpora, split):
+def test_an_empty_split(experiment, tmp_path, tiny_corpora, rewrite, split):
     trainer = build_trainer(experiment.run("default", 1), tmp_path)
-    file = tiny_corpora / f"{split}.txt"
-    text = file.read_text()
-    try:
-        file.write_text("\n")
-        message = f"one sentence of the {split} split of tiny_text. Received: none, in "
-        with pytest.raises(ValueError, match=f"{message}.*{split}.txt"):
-            _ = trainer.evaluate("test") if split == "test" else trainer.train()
-    finally:
-        file.write_text(text)
+    rewrite(tiny_corpora / f"{split}.txt", "\n")
+    message = f"one sentence of the {split} split of tiny_text. Received: none, in "
+    with pytest.raises(ValueError, match=f"{message}.*{split}.txt"):
+        _ = trainer.evaluate("test") if split == "test" else trainer.train()

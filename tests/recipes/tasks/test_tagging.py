@@ -93,35 +93,26 @@ def test_parts_of_speech_are_scored_by_word(experiment, tmp_path, tiny):
     ],
 )
 def test_gold_tags_that_the_train_split_has_not(
-    experiment, trainer, tmp_path, tiny_corpora, capsys, corpus, tag, score, share, named
+    experiment, trainer, tmp_path, tiny_corpora, rewrite, capsys, corpus, tag, score, share, named
 ):
     """One more span, or word, that is not found."""
     file = tiny_corpora / "test.conll"
-    text = file.read_text()
     if corpus == "tiny_pos":
         trainer = build_trainer(experiment.run("default", 1, [f"task.corpus={corpus}"]), tmp_path)
     before = trainer.evaluate("test")
-    try:
-        file.write_text(f"Acme\t{tag}\n\n{text}")
-        trainer.task.check_data()
-        assert re.search(f"^the test split of {corpus} {named}\n$", capsys.readouterr().out)
-        assert trainer.evaluate("test")[score] == pytest.approx(before[score] * share)
-    finally:
-        file.write_text(text)
+    rewrite(file, f"Acme\t{tag}\n\n{file.read_text()}")
+    trainer.task.check_data()
+    assert re.search(f"^the test split of {corpus} {named}\n$", capsys.readouterr().out)
+    assert trainer.evaluate("test")[score] == pytest.approx(before[score] * share)
     assert capsys.readouterr().out == ""  # said once
 
 
 @pytest.mark.parametrize("split", ["train", "dev", "test"])
-def test_an_empty_split(experiment, tmp_path, tiny_corpora, split):
-    file = tiny_corpora / f"{split}.conll"
-    text = file.read_text()
-    try:
-        file.write_text("\n")
-        message = f"at least one sentence of the {split} split of tiny_ner. Received: none, in "
-        with pytest.raises(ValueError, match=f"{message}.*{split}.conll"):
-            run_experiment(experiment, ["train"], out=tmp_path, variants=["default"])
-    finally:
-        file.write_text(text)
+def test_an_empty_split(experiment, tmp_path, tiny_corpora, rewrite, split):
+    rewrite(tiny_corpora / f"{split}.conll", "\n")
+    message = f"at least one sentence of the {split} split of tiny_ner. Received: none, in "
+    with pytest.raises(ValueError, match=f"{message}.*{split}.conll"):
+        run_experiment(experiment, ["train"], out=tmp_path, variants=["default"])
     assert not (tmp_path / "tagging/default/seed1/checkpoint").exists()
 
 
