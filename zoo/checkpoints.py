@@ -6,6 +6,8 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
+from .stored_tensor import StoredTensor
+
 
 class Weight(NamedTuple):
     """One row of a checkpoint table: their tensor's name, our variable's path, what lies between.
@@ -21,7 +23,7 @@ class Weight(NamedTuple):
 
 def assign_weights(
     variables: Iterable[keras.Variable],
-    tensors: Mapping[str, np.ndarray],
+    tensors: Mapping[str, np.ndarray | StoredTensor],
     table: Iterable[Weight],
     origin: str,
     ignore: Callable[[str], bool] = lambda name: False,
@@ -30,7 +32,7 @@ def assign_weights(
 
     Args:
         variables: every variable that must be set.
-        tensors: name to array.
+        tensors: name to array or `StoredTensor`, which is read only to be assigned.
         table: `Weight` rows. A target is a variable's path.
         origin: str. Where the tensors came from, for the error.
         ignore: says of a tensor's name whether it may stay unread (optimizer slots, counters).
@@ -40,7 +42,7 @@ def assign_weights(
             are listed in one message and nothing is assigned.
     """
     by_path = {variable.path: variable for variable in variables}
-    values, read, problems = {}, set(), []
+    fitting, read, problems = [], set(), []
     for row in table:
         names = (row.source,) if isinstance(row.source, str) else row.source
         read.update(names)
@@ -48,23 +50,23 @@ def assign_weights(
         if missing:
             problems += [f"missing tensor {name!r} (for {row.target!r})" for name in missing]
             continue
-        arrays = [np.asarray(tensors[name]) for name in names]
-        shapes = ", ".join(str(array.shape) for array in arrays)
+        stand_ins = [np.broadcast_to(np.float32(0), np.shape(tensors[name])) for name in names]
+        shapes = ", ".join(str(array.shape) for array in stand_ins)
         if row.target not in by_path:
             problems.append(f"no variable {row.target!r} (for tensor {row.source!r})")
             continue
         expected = tuple(by_path[row.target].shape)
         try:
-            value = arrays[0] if row.transform is None else row.transform(*arrays)
+            shape = np.shape(_value(row, stand_ins))
         except (ValueError, IndexError) as error:
             problems.append(f"tensor {row.source!r} of shape {shapes} does not fit: {error}")
             continue
-        if value.shape != expected:
+        if shape != expected:
             problems.append(
                 f"tensor {row.source!r} of shape {shapes} does not fit {row.target!r} {expected}"
             )
             continue
-        values[row.target] = value
+        fitting.append((row, names))
     problems += [
         f"superfluous tensor {name!r} {np.shape(tensors[name])}"
         for name in tensors
@@ -77,5 +79,9 @@ def assign_weights(
             f"The checkpoint must match the model tensor for tensor. Received: {origin} with "
             f"{len(problems)} mismatch(es):\n  " + "\n  ".join(problems)
         )
-    for path, value in values.items():
-        by_path[path].assign(value)
+    for row, names in fitting:
+        by_path[row.target].assign(_value(row, [np.asarray(tensors[name]) for name in names]))
+
+
+def _value(row, arrays):
+    return arrays[0] if row.transform is None else row.transform(*arrays)

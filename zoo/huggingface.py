@@ -5,13 +5,14 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from safetensors import SafetensorError, deserialize, safe_open
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save_file
+
+from .safetensors_file import read_safetensors
+from .stored_tensor import StoredTensor
 
 
 def read_tensors(folder, allow_pickle):
-    """Every tensor of a folder, and the path they came from.
+    """Every tensor of a folder by name, to be read one by one, and the path they came from.
 
     Raises:
         FileNotFoundError: there are no weights.
@@ -19,7 +20,10 @@ def read_tensors(folder, allow_pickle):
             the index of several files among them.
     """
     folder = Path(folder)
-    for name, read in (("model.safetensors", _read_safe), ("pytorch_model.bin", _read_pickle)):
+    for name, read in (
+        ("model.safetensors", read_safetensors),
+        ("pytorch_model.bin", _read_pickle),
+    ):
         index = folder / f"{name}.index.json"
         files = [folder / name]
         if index.is_file():  # a model in several files
@@ -52,29 +56,6 @@ def _shards(index):
     return sorted(set(names.values()))
 
 
-def _read_safe(path):
-    try:
-        with safe_open(path, framework="np") as file:
-            half = any(file.get_slice(name).get_dtype() == "BF16" for name in file.keys())
-        if not half:
-            return load_file(path)
-        return {name: _array(tensor) for name, tensor in deserialize(path.read_bytes())}
-    except SafetensorError as error:
-        raise ValueError(
-            f"`{path.name}` must be a whole safetensors file. Received: {str(path)!r} ({error})"
-        ) from error
-
-
-def _array(tensor):
-    """A tensor out of a file that has bfloat16, which numpy does not know, as float32."""
-    if tensor["dtype"] == "BF16":
-        # The upper half of a float32.
-        numbers = np.frombuffer(tensor["data"], "<u2").astype("<u4") << 16
-        return numbers.view("<f4").reshape(tensor["shape"])
-    kinds = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4"}
-    return np.frombuffer(tensor["data"], kinds[tensor["dtype"]]).reshape(tensor["shape"])
-
-
 def _read_pickle(path):
     try:
         torch: Any = importlib.import_module("torch")  # not a dependency: for these files only
@@ -82,7 +63,10 @@ def _read_pickle(path):
         raise ImportError(f"PyTorch must be installed to read {path.name}.") from error
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)
-        return {name: tensor.to(torch.float32).numpy() for name, tensor in found.items()}
+        return {
+            name: StoredTensor(tuple(tensor.shape), lambda t=tensor: t.to(torch.float32).numpy())
+            for name, tensor in found.items()
+        }
     except (OSError, MemoryError):
         raise
     except Exception as error:  # whatever the bytes make of a reader: UnpicklingError, struct.error

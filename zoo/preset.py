@@ -12,11 +12,11 @@ from pathlib import Path
 
 import keras
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save_file
 
 from .checkpoints import Weight, assign_weights
 from .files import fetch, sha256
+from .safetensors_file import read_safetensors
 
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
 
@@ -206,7 +206,7 @@ def load(directory, cls: type | None = None, overrides: dict | None = None) -> k
         else:
             wanted["config"][name] = value
     model = keras.saving.deserialize_keras_object(config)
-    tensors = _read_weights(directory / WEIGHTS)
+    tensors = read_safetensors(directory / WEIGHTS)
     variables = saved_variables(model)
     table = [Weight(variable.path, variable.path) for variable in variables]
     ignore = getattr(model, "leaves_out", lambda path: False)
@@ -247,15 +247,6 @@ def _find_class(config: dict, cls: type | None) -> dict | None:
             return config
         config = config["config"].get("backbone")
     return None
-
-
-def _read_weights(path: Path) -> dict[str, np.ndarray]:
-    try:
-        return load_file(path)
-    except SafetensorError as error:
-        raise ValueError(
-            f"`{WEIGHTS}` must be a whole safetensors file. Received: {str(path)!r} ({error})"
-        ) from error
 
 
 def saved_variables(model) -> list:

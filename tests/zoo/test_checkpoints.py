@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from polysemy.zoo.checkpoints import Weight, assign_weights
+from polysemy.zoo.stored_tensor import StoredTensor
 
 
 @pytest.fixture
@@ -81,3 +82,21 @@ def test_unset_variables_and_failing_transforms(variables):
         assign_weights(variables, tensors, [Weight("w", "dense/kernel", halve)], origin="x")
     assert "tensor 'w' of shape (2, 3) does not fit: array split does not" in str(raised.value)
     assert "variable 'dense/bias' is left unset" in str(raised.value)
+
+
+def test_tensors_of_a_file_are_read_once_and_only_if_all_fit(layer, variables):
+    reads = []
+
+    def read(name):
+        reads.append(name)
+        return TENSORS[name]
+
+    tensors = {n: StoredTensor(x.shape, lambda n=n: read(n)) for n, x in TENSORS.items()}
+    superfluous = {**tensors, "extra": StoredTensor((4,), lambda: read("extra"))}
+    with pytest.raises(ValueError, match=r"superfluous tensor 'extra' \(4,\)"):
+        assign_weights(variables, superfluous, TABLE, origin="x")
+    assert not reads
+    assign_weights(variables, tensors, TABLE, origin="x")
+    assert reads == ["w", "b0", "b1"]
+    assert layer.kernel.numpy().tolist() == [[0, 3], [1, 4], [2, 5]]
+    assert layer.bias.numpy().tolist() == [1, 2]

@@ -5,10 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from ..checkpoints import assign_weights
 from ..huggingface import read_json, read_tensors
+from ..stored_tensor import StoredTensor
 from .vocabulary import read_vocabulary
 from .weights import encoder_parts, table
 
@@ -30,6 +29,8 @@ EXTRA = re.compile(
     r"global_step$|.*/adam_[mv]$|(bert\.)?embeddings\.position_ids$"
     r"|cls[./]|classifier\.|qa_outputs\.|next_sentence/|output_(weights|bias)$"
 )
+#: Where a checkpoint of objects says which of its keys is which variable.
+OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 # Unlike Google's program, whose "gelu" is the approximation, PyTorch computes it exactly.
 _EXACT = {"gelu": "gelu", "gelu_new": "gelu_tanh", "gelu_pytorch_tanh": "gelu_tanh"}
 ACTIVATIONS = {
@@ -45,14 +46,14 @@ class Checkpoint(NamedTuple):
     Attributes:
         layout: "google", "hugging_face" or "model_garden".
         arguments: of the `Bert` that it is.
-        tensors: name to array.
+        tensors: name to `StoredTensor`.
         config: their configuration, as it was read.
         origin: the path of the weights.
     """
 
     layout: str
     arguments: dict[str, Any]
-    tensors: Mapping[str, np.ndarray]
+    tensors: Mapping[str, StoredTensor]
     config: dict[str, Any]
     origin: str
 
@@ -128,7 +129,7 @@ def _read_hugging_face(folder, allow_pickle):
     tensors, origin = read_tensors(folder, allow_pickle)
     names = ("LayerNorm.gamma", "LayerNorm.weight"), ("LayerNorm.beta", "LayerNorm.bias")
     for old, new in names:  # of the first versions
-        tensors = {name.replace(old, new): array for name, array in tensors.items()}
+        tensors = {name.replace(old, new): x for name, x in tensors.items()}
     # The output's matrix is the token vectors; some files have it twice.
     tensors = {k: v for k, v in tensors.items() if not k.startswith("cls.predictions.decoder.")}
     pooled = any(name.endswith("pooler.dense.weight") for name in tensors)
@@ -136,7 +137,8 @@ def _read_hugging_face(folder, allow_pickle):
 
 
 def _read_tensorflow(path):
-    import tensorflow as tf
+    # Here, so that the other formats are read where there is no TensorFlow.
+    from ..tensorflow_checkpoint import read_tensorflow_checkpoint
 
     folder = path if path.is_dir() else path.parent
     if path.is_dir():
@@ -148,26 +150,25 @@ def _read_tensorflow(path):
             )
         path = found[0]
     config = _read_json(folder / "bert_config.json")
-    reader = tf.train.load_checkpoint(str(path))
-    names = reader.get_variable_to_shape_map()
-    if "_CHECKPOINTABLE_OBJECT_GRAPH" not in names:
+    tensors = read_tensorflow_checkpoint(path)
+    if OBJECT_GRAPH not in tensors:
         training = re.compile(r".*/adam_[mv]$|global_step$")
-        tensors = {n: reader.get_tensor(n) for n in names if not training.match(n)}
+        tensors = {name: x for name, x in tensors.items() if not training.match(name)}
         pooled = "bert/pooler/dense/kernel" in tensors
         return _checkpoint("google", config, folder, tensors, pooled, str(path))
-    tensors = _garden_tensors(reader)
+    tensors = _garden_tensors(tensors)
     pooled = "pooler_transform/kernel" in tensors
     return _checkpoint("model_garden", config, folder, tensors, pooled, str(path))
 
 
-def _garden_tensors(reader):
-    """Arrays by the variables' names: the keys follow the objects, which differ from version to
+def _garden_tensors(by_key):
+    """Tensors by the variables' names: the keys follow the objects, which differ from version to
     version.
     """
     from tensorflow.core.protobuf import trackable_object_graph_pb2 as graph_proto
 
     graph: Any = graph_proto.TrackableObjectGraph()
-    graph.ParseFromString(reader.get_tensor("_CHECKPOINTABLE_OBJECT_GRAPH"))
+    graph.ParseFromString(by_key[OBJECT_GRAPH].read())
     scope = re.compile(
         r"^(?:[^/]+/)*?(?=(?:word_embeddings|position_embedding|type_embeddings|pooler_transform|cls"
         r"|next_sentence)/|embeddings/layer_norm/|transformer/layer_\d+/)"
@@ -178,7 +179,7 @@ def _garden_tensors(reader):
             key, name = attribute.checkpoint_key, attribute.full_name
             if re.match(r"(optimizer|save_counter|global_step)", key) or ".OPTIMIZER_SLOT" in key:
                 continue
-            tensors[scope.sub("", name)] = reader.get_tensor(key)
+            tensors[scope.sub("", name)] = by_key[key]
     for end in ("kernel", "bias"):
         # With the head for next sentences, that is where the trained pooler is.
         trained = tensors.pop(f"next_sentence/pooler_dense/{end}", None)

@@ -1,12 +1,16 @@
 """Reads the published biLMs: `options.json` and the HDF5 weights of AllenNLP and bilm-tf."""
 
 import json
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 
 from ..checkpoints import Weight, assign_weights
+from ..stored_tensor import StoredTensor
 from ..text.character_constants import NUM_CHARACTERS
 
 
@@ -110,11 +114,11 @@ def read_options(path):
 
 
 def read_tensors(path):
-    """Every data set of an HDF5 file, by its full name.
+    """Every data set of an HDF5 file by its full name, as a `StoredTensor`.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is no HDF5.
+        ValueError: the file is no HDF5, or not whole.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(
@@ -128,11 +132,28 @@ def read_tensors(path):
 
     def collect(name, item):
         if isinstance(item, h5py.Dataset):
-            tensors[name] = item[()]
+            tensors[name] = StoredTensor(item.shape, partial(_read_tensor, path, name))
 
-    with h5py.File(path, "r") as file:
+    with _whole(path), h5py.File(path, "r") as file:
         file.visititems(collect)
     return tensors
+
+
+def _read_tensor(path, name):
+    with _whole(path), h5py.File(path, "r") as file:
+        item: Any = file[name]
+        return item[()]
+
+
+@contextmanager
+def _whole(path):
+    try:
+        yield
+    except OSError as error:
+        raise ValueError(
+            f"`weights_hdf5` must be a whole HDF5 file. Received: weights_hdf5={str(path)!r} "
+            f"({error})"
+        ) from error
 
 
 def weight_table(model):

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..checkpoints import assign_weights
 from ..huggingface import read_json, read_tensors
+from ..stored_tensor import StoredTensor
 from ..text.byte_pair_files import has_byte_pairs, read_byte_pairs
 from .layouts import LAYOUTS, weight_table
 
@@ -33,13 +34,13 @@ class Checkpoint(NamedTuple):
     Attributes:
         layout: a key of `LAYOUTS`.
         arguments: of the `GPT2` that it is, without the vocabulary.
-        tensors: name to array.
+        tensors: name to array or `StoredTensor`.
         origin: the path of the weights.
     """
 
     layout: str
     arguments: dict[str, Any]
-    tensors: Mapping[str, np.ndarray]
+    tensors: Mapping[str, np.ndarray | StoredTensor]
     origin: str
 
 
@@ -88,21 +89,13 @@ def read_checkpoint(directory, allow_pickle=False):
 
 
 def _read_tensorflow(directory):
-    import tensorflow as tf
+    # Here, so that the other formats are read where there is no TensorFlow.
+    from ..tensorflow_checkpoint import read_tensorflow_checkpoint
 
     theirs = read_json(directory / "hparams.json")
     arguments = _arguments(theirs, directory / "hparams.json", ("n_vocab", "n_ctx"))
     path = directory / "model.ckpt"
-    if not (directory / "model.ckpt.index").is_file():
-        raise FileNotFoundError(f"The checkpoint must have its model.ckpt.index. Received: {path}")
-    try:
-        reader = tf.train.load_checkpoint(str(path))
-        names = reader.get_variable_to_shape_map()
-        tensors = {name: reader.get_tensor(name) for name in names}
-    except (tf.errors.OpError, RuntimeError) as error:  # what the reader raises depends on the part
-        raise ValueError(
-            f"`model.ckpt` must be a whole TensorFlow checkpoint. Received: {str(path)!r} ({error})"
-        ) from error
+    tensors = read_tensorflow_checkpoint(path)
     return Checkpoint("openai", {**arguments, "norm": "pre"}, tensors, str(path))
 
 

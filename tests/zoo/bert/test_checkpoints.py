@@ -114,6 +114,18 @@ def test_tensorflow_checkpoints(write, pretrainer, tmp_path):
     assert_same(pretrainer.backbone, Bert.from_checkpoint(prefix))
 
 
+def test_a_tensorflow_checkpoint_that_was_cut(pretrainer, tmp_path):
+    folder = google_folder(tmp_path / "published", pretrainer)
+    (data,) = folder.glob("*.data-*")
+    data.write_bytes(data.read_bytes()[:1000])
+    with pytest.raises(ValueError, match="`bert_model.ckpt` must be a whole TensorFlow checkpoint"):
+        Bert.from_checkpoint(folder)
+    (index,) = folder.glob("*.index")
+    index.write_bytes(index.read_bytes()[:10])
+    with pytest.raises(ValueError, match="`bert_model.ckpt` must be a whole TensorFlow checkpoint"):
+        Bert.from_checkpoint(folder)
+
+
 def test_google_refuses_what_does_not_fit(pretrainer, tmp_path):
     folder = google_folder(tmp_path / "published", pretrainer)
     edit(folder / "bert_config.json", num_hidden_layers=3, type_vocab_size=3)

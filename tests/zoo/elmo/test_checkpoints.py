@@ -271,6 +271,10 @@ def test_bad_options(tmp_path):
         Elmo.from_checkpoint(options_json, options_json)
     with pytest.raises(ValueError, match="`options_json` must be a JSON file"):
         Elmo.from_checkpoint(weights, weights)
+    cut = tmp_path / "cut.hdf5"
+    cut.write_bytes(weights.read_bytes()[:-1000])
+    with pytest.raises(ValueError, match="`weights_hdf5` must be a whole HDF5 file.*cut.hdf5"):
+        Elmo.from_checkpoint(options_json, cut)
     del options["lstm"]["dim"], options["char_cnn"]["embedding"]
     options["char_cnn"] |= {"n_characters": 300, "activation": "gelu", "filters": [[1]]}
     write(tmp_path, options, tensors)
