@@ -48,7 +48,7 @@ soak: $(STAMP)
 
 install: $(STAMP)
 
-# Makes the environment $(1) and installs the lock and the package, editable, into it.
+# Makes the environment $(1), installs $(2) into it, and the package, editable, with options $(3).
 # From scratch uv needs a third of pip's time (20 s and 65 s on two cores with a near mirror).
 define install
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' || \
@@ -62,23 +62,24 @@ define install
 	fi; \
 	set -ex; \
 	$$install $(2); \
-	$$install --no-deps --no-build-isolation -e .
+	$$install $(3) --no-build-isolation -e .
 endef
 
 $(STAMP): requirements.lock setup.py pyproject.toml
-	$(call install,$(VENV),-r requirements.lock)
+	$(call install,$(VENV),-r requirements.lock,--no-deps)
 	@# Type checkers do not see through the editable install's import hook; they see this link.
 	@mkdir -p $(VENV)/typing && ln -sfn ../.. $(VENV)/typing/polysemy
 	@touch $@
 
+# Without extras: where Keras finds JAX, scikit-learn and matplotlib it imports them, 180 MiB.
 $(BENCH_STAMP): requirements.lock setup.py pyproject.toml tests/benchmarks/requirements.txt
-	$(call install,$(BENCH),-r requirements.lock)
+	$(call install,$(BENCH),-c requirements.lock setuptools,-c requirements.lock)
 	@# By pip, which can be pointed at a build without CUDA; uv would take the one with it.
 	$(BENCH)/bin/python -m pip install -q -r tests/benchmarks/requirements.txt
 	@touch $@
 
 $(RAY)/installed: requirements.lock tests/benchmarks/serving/requirements-ray.txt
-	$(call install,$(RAY),-r requirements.lock -r tests/benchmarks/serving/requirements-ray.txt)
+	$(call install,$(RAY),-r requirements.lock -r tests/benchmarks/serving/requirements-ray.txt,--no-deps)
 	@touch $@
 
 $(MLSERVER)/installed: tests/benchmarks/serving/requirements-mlserver.txt
