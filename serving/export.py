@@ -12,6 +12,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+# What is traced outside of a save is traced anew by it: its caches have a key for that.
+from tensorflow.python.saved_model.save_context import save_context
+
 from .reusable import reusable_model
 from .signatures import ServedFunctions
 from .version_folders import versions
@@ -80,8 +83,9 @@ def export(
             f"`version` must not exist yet in {str(directory)!r}. Received: version={version}"
         )
     served = ServedFunctions(model, alone=call == "preprocessor")
-    signatures = served.signatures()
-    root = reusable_model(served, call, signatures)
+    with save_context(tf.saved_model.SaveOptions()):
+        signatures = served.signatures()
+        root = reusable_model(served, call, signatures)
 
     made_directory = not directory.exists()
     written = False

@@ -106,6 +106,21 @@ def test_call_ids_makes_the_encoder_callable(make_model, tmp_path):
     )
 
 
+def test_saving_traces_no_function_again(make_model, tmp_path, monkeypatch):
+    model, traced, counts, save = make_model(), [], [], tf.saved_model.save
+    tokenize = model.preprocessor.tokenize
+    model.preprocessor.tokenize = lambda x: traced.append(x) or tokenize(x)
+
+    def saved(*arguments, **options):
+        counts.append(len(traced))
+        save(*arguments, **options)
+        counts.append(len(traced))
+
+    monkeypatch.setattr(tf.saved_model, "save", saved)
+    serving.export(model, tmp_path)
+    assert counts[0] == counts[1] > 0
+
+
 def test_model_with_one_tensor_and_no_preprocessor(tmp_path):
     inputs = keras.Input((3,), name="features")
     model = keras.Model(inputs, keras.layers.Dense(2)(inputs))
