@@ -43,6 +43,8 @@ _DTYPES = {  # by the number in a message
 }
 _ENUMS = {numpy_dtype: number for number, (_, numpy_dtype, _) in _DTYPES.items()}
 _STRING = tf.string.as_datatype_enum
+# TensorFlow's own limit. The product of more sizes may have millions of digits.
+_MOST_DIMENSIONS = 254
 # The sizes of an array, but for those that are 0, must not multiply to more: also if it is empty.
 _MOST_ELEMENTS = 2**58
 # Handles into this process, which a client must not make up.
@@ -64,6 +66,10 @@ def from_proto(proto: Any, max_bytes: int = MAX_BYTES) -> tf.Tensor:
     <tf.Tensor: shape=(3,), dtype=float32, numpy=array([1., 2., 2.], dtype=float32)>
     """
     shape = proto.tensor_shape
+    if len(shape.dim) > _MOST_DIMENSIONS:
+        raise ValueError(
+            f"`proto` must have at most {_MOST_DIMENSIONS} dimensions. Received: {len(shape.dim)}"
+        )
     sizes = [dim.size for dim in shape.dim]
     if shape.unknown_rank or (sizes and min(sizes) < 0):
         raise ValueError(f"`proto` must have a full shape. Received: {sizes}")

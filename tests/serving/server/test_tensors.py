@@ -86,6 +86,14 @@ def test_empty_shapes_that_no_array_can_have(name):
         from_proto(proto)
 
 
+def test_shapes_have_a_limit():
+    proto = to_proto(np.zeros(1, "float32"))
+    for _ in range(255):
+        proto.tensor_shape.dim.add(size=2**62)  # whose product would take long
+    with pytest.raises(ValueError, match="at most 254 dimensions. Received: 256"):
+        from_proto(proto)
+
+
 @pytest.mark.parametrize("limit", [23, 24])
 def test_size_in_memory_has_a_limit(limit):
     proto = to_proto(np.zeros((2, 3), "int32"))
