@@ -7,17 +7,23 @@ from typing import Any
 import tensorflow as tf
 
 from ..errors import invalid_argument
+from .tensors import MAX_BYTES
 
 INPUTS = "inputs"  # the one input of Classify and Regress
 
 
-def serialized_examples(request_input: Any) -> tf.Tensor:
+def serialized_examples(request_input: Any, max_bytes: int = MAX_BYTES) -> tf.Tensor:
     """An `Input` -> (examples,) string.
 
     A context is put before each example, so that the example's own feature wins.
 
+    Args:
+        request_input: the `Input`.
+        max_bytes: int. Largest size of the tensor, in which the context is as often as there are
+            examples.
+
     Raises:
-        ServingError: INVALID_ARGUMENT if there are no examples.
+        ServingError: INVALID_ARGUMENT if there are no examples, or they are too large.
 
     Example:
     >>> from ..protos import ClassificationRequest
@@ -29,12 +35,19 @@ def serialized_examples(request_input: Any) -> tf.Tensor:
     """
     kind = request_input.WhichOneof("kind")
     contents: list[bytes] = []
+    context = b""
     if kind is not None:
         chosen = getattr(request_input, kind)
         contents = [example.SerializeToString() for example in chosen.examples]
         if kind == "example_list_with_context":
             context = chosen.context.SerializeToString()
-            contents = [context + content for content in contents]
+    size = sum(map(len, contents)) + len(context) * len(contents)
+    if size > max_bytes:
+        raise invalid_argument(
+            f"Input must have at most max_tensor_bytes={max_bytes}. Received: {size} bytes"
+        )
+    if context:
+        contents = [context + content for content in contents]
     if not contents:
         raise invalid_argument("Input is empty.")
     return tf.constant(contents, tf.string)

@@ -141,7 +141,7 @@ class Servable:
         """
         signature = self._example_signature(request)
         check_classification(signature, self.options.enable_signature_method_name_check)
-        examples = serialized_examples(request.input)
+        examples = serialized_examples(request.input, self.options.max_tensor_bytes)
         wanted = classification_outputs(signature)
         outputs = self._run(signature, [examples], wanted, "Classify", cancellation)
         response = ClassificationResponse()
@@ -157,7 +157,7 @@ class Servable:
         """
         signature = self._example_signature(request)
         check_regression(signature, self.options.enable_signature_method_name_check)
-        examples = serialized_examples(request.input)
+        examples = serialized_examples(request.input, self.options.max_tensor_bytes)
         outputs = self._run(signature, [examples], (OUTPUTS,), "Regress", cancellation)
         response = RegressionResponse()
         self._fill_spec(response, signature)
@@ -173,7 +173,7 @@ class Servable:
         if not request.tasks:
             raise invalid_argument("ModelSpec has no name specified.")
         signatures = check_tasks(request, self._signatures, DEFAULT_SIGNATURE)
-        examples = serialized_examples(request.input)
+        examples = serialized_examples(request.input, self.options.max_tensor_bytes)
         for signature in signatures:
             signature.check_dtypes([examples])
         values = iter(

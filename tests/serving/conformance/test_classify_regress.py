@@ -153,6 +153,15 @@ def test_outputs_are_checked(ask, method, signature, text):
     assert ask(method, signature, [example(0.5)] * 2) == ("INVALID_ARGUMENT", text)
 
 
+def test_a_context_counts_for_every_example(models):
+    """`--max_tensor_bytes` is of what the model takes, not of the message."""
+    request = make_request("Classify", "classify", [example()] * 50, example(0.5, "n" * 1000))
+    options = ServerOptions(max_tensor_bytes=50_000)
+    servable = Servable("examples", 1, models / "examples" / "1", options=options)
+    with pytest.raises(ServingError, match="at most max_tensor_bytes=50000. Received: 51"):
+        servable.classify(request)
+
+
 def test_examples_with_context(ask):
     """context bytes followed by each example's bytes (so an example's own feature wins)"""
     context = example(0.25, "context")
