@@ -11,6 +11,7 @@ from datetime import datetime, timezone
 from typing import Any, TextIO
 
 MAX_WAITING_LINES = 10_000
+_MAX_NAME = 256  # characters
 
 
 class AccessLog:
@@ -60,21 +61,21 @@ class AccessLog:
 
         Args:
             entrypoint: str. `GRPC` or `REST`.
-            model: str. The name in the request.
+            model: str. The name in the request; its first 256 characters are written.
             api: str. `Predict` ...; over REST the route's word, `predict` ...
             status: str. The gRPC code's name; `OK` if all went well.
             seconds: float. From the request's arrival to its answer; written as milliseconds.
             version: int. The version that answered, if one did.
-            signature: str. Its signature.
+            signature: str. Its signature, likewise.
             examples: int. Rows of the input, if they are known.
             peer: str. The client's address.
         """
         line = _line(
             time=datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
             entrypoint=entrypoint,
-            model=model,
+            model=model[:_MAX_NAME],
             version=version,
-            signature=signature,
+            signature=signature and signature[:_MAX_NAME],
             api=api,
             status=status,
             milliseconds=round(seconds * 1000, 3),

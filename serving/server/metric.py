@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from itertools import accumulate
 
 MAX_SERIES = 2_000
+_MAX_LABEL = 256  # characters of a label that a client has made up
 
 
 class Metric:
@@ -46,9 +47,12 @@ class Metric:
         Args:
             value: of a counter, the increase; of a histogram, what was measured.
             *labels: str. One value for each label.
-            bounded: bool. Whether clients choose the labels: then, past 2,000 series, new ones
-                are left out, so that nobody fills the memory with names that he makes up.
+            bounded: bool. Whether clients choose the labels: then long ones are cut and, past
+                2,000 series, new ones left out, so that nobody fills the memory with names that
+                he makes up.
         """
+        if bounded:
+            labels = tuple(label[:_MAX_LABEL] for label in labels)
         with self._lock:
             series = self._series.get(labels)
             if series is None:
@@ -59,6 +63,10 @@ class Metric:
             if self.buckets is not None:
                 series[bisect_left(self.buckets, value)] += 1
             series[-1] += value
+
+    def has(self, *labels: str) -> bool:
+        """Whether there is such a series."""
+        return labels in self._series
 
     def remove(self, **labels: str) -> None:
         """Forgets the series that have these values of labels."""

@@ -97,7 +97,9 @@ class ServerMetrics:
             signature: str. Its signature.
         """
         failed = status_code_name != "OK"
-        self._requests.add(1, model, status_code_name, bounded=failed)
+        # A model that has answered is none that a client made up: its failures always count.
+        made_up = failed and not self._requests.has(model, "OK")
+        self._requests.add(1, model, status_code_name, bounded=made_up)
         if failed:
             return
         self._latency.add(seconds * 1e6, model, api, entrypoint)
