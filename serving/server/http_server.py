@@ -10,7 +10,12 @@ from typing import Any
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 
+from .rest_body import SLOWEST_BYTES_PER_SECOND
+
 MAX_LINE_BYTES = 65_536  # of the request line and of a header
+# For the head of a request, the pause between two of a connection, and an answer of no length.
+# Longer than proxies keep idle connections.
+PATIENCE_SECONDS = 75.0
 LOGGER = logging.getLogger(__name__)
 # Bytes that are no HTTP are answered; anyone could fill the log with them.
 LOGGER.addFilter(
@@ -34,6 +39,7 @@ class HttpServer(web.Server):
             self,
             loop=asyncio.get_running_loop(),
             auto_decompress=False,  # the handler does, within its limits
+            keepalive_timeout=PATIENCE_SECONDS,
             access_log=None,  # type: ignore[arg-type]
             logger=LOGGER,
             max_line_size=MAX_LINE_BYTES,
@@ -42,6 +48,31 @@ class HttpServer(web.Server):
 
 
 class _Connection(web.RequestHandler):
+    """Hangs up on clients that take their time to send a head, or to read an answer."""
+
+    async def start(self) -> None:
+        transport: Any = self.transport
+        try:
+            await super().start()
+        finally:
+            if transport is not None and transport.get_write_buffer_size():
+                # Closing waits until the client has read the rest, which it may never do.
+                self._loop.call_later(PATIENCE_SECONDS, transport.abort)
+
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        transport: Any = self.transport
+        seconds = PATIENCE_SECONDS + (resp.content_length or 0) / SLOWEST_BYTES_PER_SECOND
+        try:
+            return await asyncio.wait_for(
+                super().finish_response(request, resp, start_time), seconds
+            )
+        except asyncio.TimeoutError:
+            if transport is not None:
+                transport.abort()
+            return resp, True
+
     def handle_error(
         self,
         request: web.BaseRequest,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 import zlib
 
 import grpc
@@ -12,6 +13,7 @@ from ..errors import ServingError, invalid_argument
 
 MAX_BODY_BYTES = 512 * 1024 * 1024  # of JSON, whose objects take several times as much
 MAX_UNPACKED_BYTES = 100 * 1024 * 1024
+SLOWEST_BYTES_PER_SECOND = 10_000  # of a client, once the time that all have is over
 
 
 class BodyTooLarge(ServingError):
@@ -29,11 +31,11 @@ async def read_body(request: web.BaseRequest, patience: float) -> bytes:
 
     Args:
         request: the request.
-        patience: float. Seconds to wait for each further piece.
+        patience: float. Seconds for the body, and one more for each 10,000 bytes that have come.
 
     Raises:
         ServingError: if it is too large, or not what its encoding says.
-        asyncio.TimeoutError: if the client sends nothing for too long.
+        asyncio.TimeoutError: if the client is too slow.
         OSError: if the client goes away.
     """
     if (request.content_length or 0) > MAX_BODY_BYTES:
@@ -46,13 +48,17 @@ async def read_body(request: web.BaseRequest, patience: float) -> bytes:
         if len(body) > MAX_BODY_BYTES:
             raise BodyTooLarge(MAX_BODY_BYTES)
         return body
-    pieces, size = [], 0
-    while piece := await asyncio.wait_for(request.content.readany(), patience):
+    pieces, size, start = [], 0, time.monotonic()
+    while True:
+        left = start + patience + size / SLOWEST_BYTES_PER_SECOND - time.monotonic()
+        # A moment at least: what has come while this process was busy is still to be read.
+        piece = await asyncio.wait_for(request.content.readany(), max(left, 0.05))
+        if not piece:
+            return b"".join(pieces)
         size += len(piece)
         if size > MAX_BODY_BYTES:
             raise BodyTooLarge(MAX_BODY_BYTES)
         pieces.append(piece)
-    return b"".join(pieces)
 
 
 def unpack(body: bytes) -> bytes:
