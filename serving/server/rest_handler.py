@@ -153,12 +153,18 @@ class RestHandler:
                 cancellation.cancel()  # or out of the model
         if answer.cancelled():
             raise asyncio.TimeoutError
-        error = answer.exception()
-        if error is not None and not isinstance(error, ServingError):
-            LOGGER.error("A request for %r failed", route.spec.name, exc_info=error)
+        try:
+            return answer.result()
+        except ServingError:
+            raise
+        except Exception as error:
+            LOGGER.exception("A request for %r failed", route.spec.name)
             # What went wrong inside is the log's matter, not the client's.
             raise ServingError(grpc.StatusCode.INTERNAL, "Internal error") from error
-        return answer.result()
+        finally:
+            # An error holds this frame, and would hold itself through them: the request's whole
+            # document would stay until the collector of cycles comes.
+            del answer, future
 
     def _infer(self, route: Route, body: bytes, packed: bool, cancellation: Cancellation) -> bytes:
         document = parse(unpack(body) if packed else body, self._options.max_json_depth)

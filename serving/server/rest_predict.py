@@ -11,7 +11,7 @@ import tensorflow as tf
 from ..errors import ServingError, invalid_argument
 from .cancellation import Cancellation
 from .json_document import is_base64, preview
-from .json_tensors import to_array, to_json
+from .json_tensors import to_array, to_json, utf8
 from .manager import ModelManager
 from .rest_routes import Route
 from .servable import DEFAULT_SIGNATURE
@@ -84,6 +84,7 @@ def signature_name(document: Mapping[str, Any]) -> str:
             f"JSON Value: {preview(document)} not formatted correctly. 'signature_name' key must "
             "be a string value."
         )
+    utf8(signature)
     return signature
 
 

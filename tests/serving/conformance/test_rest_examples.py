@@ -88,6 +88,7 @@ def test_numbers_with_a_fraction_or_an_exponent_are_floats(rest, number):
         ({"examples": [{"name": "a"}]}, "x"),  # a required feature is missing
         ({"examples": [{"x": "a"}]}, "Data types don't match"),
         ({"signature_name": 1, "examples": [{}]}, "'signature_name' key must be a string value"),
+        ({"signature_name": "\ud800", "examples": [{}]}, "The surrogate pair in string is invalid"),
         ({"signature_name": "s", "examples": [{}]}, "No signature was found with the name: s"),
     ],
 )

@@ -1,12 +1,14 @@
 """What a hostile, slow or leaving client may do to the REST port, with a model that waits."""
 
 import contextlib
+import gc
 import gzip
 import http.client
 import json
 import socket
 import threading
 import time
+import weakref
 from typing import Any
 
 import grpc
@@ -254,6 +256,27 @@ def test_tensors_and_depth_have_a_limit(start, model):
     assert status == 400 and b"max_tensor_bytes=8" in text
     status, text, _ = ask(port, b'{"instances": [[[1]]]}')
     assert status == 400 and b"Nested deeper than 3 levels" in text
+
+
+def test_a_refused_body_leaves_the_memory_at_once(start, model):
+    class Document(dict):
+        pass
+
+    seen = []
+
+    def fail(*arguments):
+        document = Document()
+        seen.append(weakref.ref(document))
+        raise ServingError(grpc.StatusCode.INVALID_ARGUMENT, "no")
+
+    model.run = fail
+    port = start()
+    gc.disable()
+    try:
+        assert ask(port)[0] == 400
+        wait_until(lambda: seen[0]() is None)
+    finally:
+        gc.enable()
 
 
 def test_eight_mebibytes_of_numbers(start, model):
