@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import grpc
@@ -38,10 +39,13 @@ def model_service(manager: ModelManager, reloader: ConfigReloader) -> grpc.Gener
             response.metric.add(name=name).int64_value_increase = increase
         return response
 
+    reloading: Any = unary(reload, ReloadConfigRequest, ReloadConfigResponse)
+    # It waits until models are loaded, and must not keep the threads of other calls.
+    reloading.unary_unary.experimental_thread_pool = ThreadPoolExecutor(2, "reload")
     return grpc.method_handlers_generic_handler(
         "tensorflow.serving.ModelService",
         {
             "GetModelStatus": unary(status, GetModelStatusRequest, GetModelStatusResponse),
-            "HandleReloadConfigRequest": unary(reload, ReloadConfigRequest, ReloadConfigResponse),
+            "HandleReloadConfigRequest": reloading,
         },
     )

@@ -7,6 +7,7 @@ import pytest
 
 from polysemy.serving.errors import ServingError
 from polysemy.serving.protos import (
+    GetModelStatusRequest,
     ModelServerConfig,
     ModelSpec,
     ReloadConfigRequest,
@@ -193,6 +194,24 @@ def test_a_model_that_comes_back_while_it_leaves(lab, running):
             reloader.reload(last, timeout=30)
         assert manager.settle(30)
         assert lab.states(manager)[2] == state
+
+
+def test_calls_that_wait_keep_no_other_call_waiting(lab, gate):
+    """Each waits until its models are there; the status is told all the same."""
+    lab.add(1)
+    gate.open(1)
+    server = lab.server(grpc_max_threads=1)
+    lab.add(2, name="other")
+    message = ReloadConfigRequest(config=lab.configs(lab.config(), lab.config("other")))
+    status = GetModelStatusRequest(model_spec=ModelSpec(name="other"))
+    with grpc.insecure_channel(server.address) as channel:
+        reload = channel.unary_unary(METHOD)
+        calls = [reload.future(message.SerializeToString(), timeout=30) for _ in range(3)]
+        gate.wait_for(2)
+        ask = channel.unary_unary("/tensorflow.serving.ModelService/GetModelStatus")
+        assert ask(status.SerializeToString(), timeout=20)
+        gate.open(2)
+        assert [call.result() for call in calls]
 
 
 def test_a_call_ends_at_its_deadline(lab, running, gate):
