@@ -134,7 +134,10 @@ def decoded(call: Call, answer: bytes, address: str) -> Any:
         return call.decode(answer)
     except ServingError as error:
         raise ServingError(error.code, error.message, address) from error
-    except (DecodeError, ValueError, LookupError, TypeError, AttributeError) as error:
+    except (
+        *(DecodeError, ValueError, LookupError, TypeError, AttributeError),
+        *(OverflowError, MemoryError, RecursionError),  # of numbers, sizes and nesting
+    ) as error:
         raise ServingError(
             grpc.StatusCode.INTERNAL,
             f"the answer cannot be read: {' '.join(str(error).split())[:200]}",

@@ -88,6 +88,7 @@ class AsyncHttp:
                 url,
                 data=call.payload,
                 headers=_HEADERS,
+                allow_redirects=False,  # what is asked is for this server
                 timeout=aiohttp.ClientTimeout(total=timeout),
             ) as response:
                 return checked_answer(response.status, await response.read(), self.address)

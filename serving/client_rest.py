@@ -117,7 +117,7 @@ def checked_answer(status: int, body: bytes, address: str) -> bytes:
     text = body.decode("utf-8", "replace")
     try:
         text = str(json.loads(text)["error"])
-    except (ValueError, KeyError, TypeError):  # not from a model server: a proxy, say
+    except (ValueError, KeyError, TypeError, RecursionError):  # from a proxy, say
         text = f"HTTP {status}: {text[:200]}"
     code = _CODES.get(status, grpc.StatusCode.UNKNOWN)
     raise ServingError(code, " ".join(text.split()), address)

@@ -30,6 +30,7 @@ _TYPES = (
     (22, "uint32", "uint32_val"),
     (23, "uint64", "uint64_val"),
 )
+MAX_RANK = 64  # of numpy's arrays
 _NAMES = {number: name for number, name, _ in _TYPES}
 _NUMBERS = {name: number for number, name, _ in _TYPES}
 _FIELDS = {name: field for _, name, field in _TYPES}
@@ -150,6 +151,8 @@ def from_proto(proto: Any) -> np.ndarray:
     name = dtype_name(proto.dtype)
     if not name:
         raise ValueError(f"tensor of unknown dtype {proto.dtype}")
+    if len(proto.tensor_shape.dim) > MAX_RANK:
+        raise ValueError(f"tensor of {len(proto.tensor_shape.dim)} dimensions")
     dtype = numpy_dtype(name)
     shape = tuple(dim.size for dim in proto.tensor_shape.dim)
     if proto.tensor_content and name != "string":

@@ -1,6 +1,7 @@
 """The clients: gRPC and REST, waiting and in event loops, against a running server."""
 
 import asyncio
+import http.server
 import subprocess
 import sys
 import threading
@@ -11,7 +12,12 @@ import numpy as np
 import pytest
 
 from polysemy.serving import AsyncClient, Client
+from polysemy.serving.client_calls import Target, decoded
+from polysemy.serving.client_grpc import GrpcProtocol
+from polysemy.serving.client_protos import PredictResponse, TensorProto
+from polysemy.serving.client_rest import RestProtocol, checked_answer
 from polysemy.serving.client_retry import Retry
+from polysemy.serving.client_tensors import TensorInfo
 from polysemy.serving.errors import ServingError
 from polysemy.serving.server import Server
 
@@ -215,6 +221,75 @@ def test_pauses_grow_and_differ():
     assert list(retry.pauses()) != list(retry.pauses())
     with pytest.raises(ValueError, match="`attempts` must be 1 or more"):
         Retry(attempts=0)
+
+
+def _nested(depth):
+    return b'{"outputs": ' + b"[" * depth + b"]" * depth + b"}"
+
+
+def _tensor(*sizes):
+    """An answer of a few bytes that claims to be large: its one value repeats."""
+    proto = TensorProto(dtype=1, float_val=[1.0])
+    for size in sizes:
+        proto.tensor_shape.dim.add(size=size)
+    return PredictResponse(outputs={"y": proto}).SerializeToString()
+
+
+@pytest.mark.parametrize(
+    ("protocol", "answer"),
+    [
+        (RestProtocol(), b'{"outputs": [300]}'),  # beyond the dtype
+        (RestProtocol(), _nested(100_000)),
+        (RestProtocol(), b"<html>"),
+        (GrpcProtocol(), _tensor(2**50)),
+        (GrpcProtocol(), _tensor(*[2**62] * 100)),
+    ],
+)
+def test_answers_that_no_server_should_give_are_errors_of_one_kind(protocol, answer):
+    signatures = {"serving_default": {"inputs": {}, "outputs": {"y": TensorInfo("int8", None)}}}
+    call = protocol.predict(Target("m"), {}, None, signatures)
+    with pytest.raises(ServingError, match="^a: INTERNAL: the answer cannot be read: "):
+        decoded(call, answer, "a")
+
+
+def test_errors_may_be_anything():
+    for body in (b"", b"[" * 100_000, b"\xff", b'{"error": null}', b"[]"):
+        with pytest.raises(ServingError, match="UNAVAILABLE"):
+            checked_answer(503, body, "a")
+
+
+@pytest.mark.parametrize("kind", [Client, AsyncClient])
+def test_redirects_are_not_followed(kind):
+    """What is asked is for this server and nobody else."""
+
+    class Elsewhere(http.server.BaseHTTPRequestHandler):
+        asked = 0
+
+        def do_GET(self):  # noqa: N802, the name that http.server calls
+            type(self).asked += 1
+            self.send_response(307)
+            self.send_header("Location", self.path)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *arguments):
+            pass
+
+    with http.server.HTTPServer(("localhost", 0), Elsewhere) as other:
+        threading.Thread(target=other.serve_forever, daemon=True).start()
+        address = f"http://localhost:{other.server_port}"
+
+        async def ask():
+            async with AsyncClient(address, retry=NO_RETRY) as client:
+                await client.status("m")
+
+        with pytest.raises(ServingError, match="HTTP 307"):
+            if kind is AsyncClient:
+                asyncio.run(ask())
+            else:
+                Client(address, retry=NO_RETRY).status("m")
+        other.shutdown()
+    assert Elsewhere.asked == 1
 
 
 def test_a_slow_answer_exceeds_the_deadline(server):
