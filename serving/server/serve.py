@@ -26,7 +26,8 @@ def serve_forever(
     engine: str = "polysemy",
     options: ServerOptions | None = None,
 ) -> None:
-    """Serves until SIGTERM or SIGINT, then lets the requests being answered finish.
+    """Serves until SIGTERM or SIGINT, then lets the requests being answered finish. Before the
+    models are loaded, SIGTERM ends the process at once.
 
     Args:
         directory: a model folder, or a folder of model folders.
@@ -69,14 +70,16 @@ def serve_forever(
     gc.collect()
     gc.freeze()
     server = Server(options=options)
-    available = server.start()
     stop = threading.Event()
-    # Signals only set a flag: stopping takes locks that the interrupted code may hold.
-    previous = {
-        number: signal.signal(number, lambda *_: stop.set())
-        for number in (signal.SIGTERM, signal.SIGINT)
-    }
+    # While models are loaded nobody waits for an answer. Without a handler the first process of a
+    # container would not get the signal at all.
+    previous = {signal.SIGTERM: signal.signal(signal.SIGTERM, lambda n, _: os._exit(128 + n))}
     try:
+        available = server.start()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            # Only a flag: stopping takes locks that the interrupted code may hold.
+            before = signal.signal(number, lambda *_: stop.set())
+            previous.setdefault(number, before)
         for servable in available:
             print(f"Serving {servable.name}, version {servable.version}.")
         rest = f", REST {server.rest_address}" if server.rest_api_port is not None else ""

@@ -4,6 +4,7 @@ import io
 import logging
 import os
 import shutil
+import signal
 import socket
 import sys
 from pathlib import Path
@@ -159,6 +160,23 @@ def test_log_lines_come_once(monkeypatch, caplog):
         serve._log_to_stderr()
     logger.warning("once")
     assert stderr.getvalue().endswith(" WARNING once\n") and not caplog.records
+
+
+def test_a_signal_while_models_are_loaded_ends_the_process(models, monkeypatch):
+    """Also the first one of a container, which gets no signal that it has no handler for."""
+    before = signal.getsignal(signal.SIGTERM)
+
+    def end(code):
+        raise SystemExit(code)
+
+    for name in ("_log_to_stderr", "return_freed_memory"):
+        monkeypatch.setattr(serve, name, lambda: None)
+    monkeypatch.setattr(serve.gc, "freeze", lambda: None)
+    monkeypatch.setattr(serve.os, "_exit", end)
+    monkeypatch.setattr(serve.Server, "start", lambda self: signal.raise_signal(signal.SIGTERM))
+    with pytest.raises(SystemExit, match="143"):
+        serve_forever(models)
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_wrong_arguments_of_serve_forever(models):
