@@ -5,13 +5,17 @@ from __future__ import annotations
 import functools
 import gzip
 import hashlib
+import lzma
 import os
 import shutil
 import tarfile
 import tempfile
 import urllib.parse
 import uuid
+import zlib
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from .saved_model_file import has_saved_model
 
@@ -77,7 +81,8 @@ def resolve(handle: str) -> str:
             an `http(s)://` or `gs://` address, which tensorflow-hub downloads.
 
     Raises:
-        ValueError: if the archive cannot be read, or would write outside its folder.
+        ValueError: if the archive is damaged, or would write outside its folder or more than there
+            is room for.
         OSError: if there is no such file, or it cannot be unpacked.
 
     Example:
@@ -139,6 +144,20 @@ def _local(handle: str) -> Path:
     return Path(urllib.parse.unquote(address.path))
 
 
+def _within(room: int) -> Callable[[tarfile.TarInfo, str], tarfile.TarInfo | None]:
+    """A filter that refuses what would lie outside of the folder, and more bytes than `room`."""
+    total = 0
+
+    def checked(member: tarfile.TarInfo, folder: str) -> tarfile.TarInfo | None:
+        nonlocal total
+        total += member.size
+        if total > room:
+            raise tarfile.TarError(f"it unpacks to more than the {room} bytes that are free")
+        return tarfile.data_filter(member, folder)
+
+    return checked
+
+
 def _unpacked(path: Path) -> Path:
     if not path.is_file():
         raise FileNotFoundError(f"`handle` must exist. Received: handle={str(path)!r}")
@@ -155,10 +174,13 @@ def _unpacked(path: Path) -> Path:
     temporary = Path(tempfile.mkdtemp(dir=cache, prefix=f".{name}."))
     try:
         with tarfile.open(path) as tar:
-            tar.extractall(temporary, filter="data")  # refuses what would lie outside
+            tar.extractall(temporary, filter=_within(shutil.disk_usage(cache).free))
+            stream: Any = tar.fileobj
+            while stream.read(1 << 20):
+                pass  # the checksum of what is compressed comes after the end of the archive
         os.chmod(temporary, 0o755)
         os.rename(temporary, folder)
-    except (tarfile.TarError, EOFError, gzip.BadGzipFile) as error:
+    except (tarfile.TarError, EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError) as error:
         raise ValueError(
             "`handle` must be a readable tar archive of a SavedModel. Received: "
             f"handle={str(path)!r}: {' '.join(str(error).split())}"

@@ -108,7 +108,7 @@ def test_moved_loaded_and_exported_again_it_keeps_its_assets(models, direct, sen
     assert float(loss()) > 0.0
 
 
-def test_bad_archives_are_named(models, tmp_path, cache):
+def test_bad_archives_are_named(models, tmp_path, cache, monkeypatch):
     with pytest.raises(ValueError, match="`version_dir` must be.*without saved_model.pb"):
         serving.archive(models / "toy", tmp_path / "toy.tar.gz")
     with pytest.raises(ValueError, match=r"`path` must end in .tar.gz or .tgz.*toy.zip"):
@@ -121,6 +121,18 @@ def test_bad_archives_are_named(models, tmp_path, cache):
     os.truncate(cut, os.path.getsize(cut) // 2)
     with pytest.raises(ValueError, match="`handle` must be a readable tar archive.*cut.tar.gz"):
         HubLayer(cut)
+    # What was written is found wrong by the checksum alone, which comes last.
+    flipped = Path(serving.archive(models / "toy" / "3", tmp_path / "flipped.tar.gz"))
+    content = bytearray(flipped.read_bytes())
+    content[-8] ^= 1
+    flipped.write_bytes(content)
+    with pytest.raises(ValueError, match="flipped.tar.gz': CRC check failed"):
+        HubLayer(flipped)
+    with monkeypatch.context() as full:
+        usage = shutil.disk_usage(tmp_path)._replace(free=1000)
+        full.setattr(shutil, "disk_usage", lambda path: usage)
+        with pytest.raises(ValueError, match="more than the 1000 bytes that are free"):
+            HubLayer(serving.archive(models / "toy" / "3", tmp_path / "large.tar.gz"))
     with pytest.raises(FileNotFoundError, match="`handle` must exist.*nothing.tar.gz"):
         HubLayer(tmp_path / "nothing.tar.gz")
     with pytest.raises(ValueError, match="`handle` must be a file of this machine.*file://there/x"):
