@@ -34,6 +34,8 @@ def read_saved_model(folder: str | os.PathLike) -> bytes:
     b'\\x08\\x01'
     """
     folder = Path(folder)
+    if (folder / BINARY).is_fifo():
+        raise OSError(f"{folder / BINARY} is no file")  # to read it would wait for a writer
     if (folder / BINARY).is_file() or not (folder / TEXT).is_file():
         return (folder / BINARY).read_bytes()
     from tensorflow.python.saved_model.loader_impl import parse_saved_model

@@ -1,5 +1,6 @@
 """What TensorFlow takes for a SavedModel is one for the whole package."""
 
+import os
 import shutil
 import tarfile
 
@@ -34,4 +35,7 @@ def test_the_text_form_is_read(models, tmp_path):
             read_exports(tmp_path)
     text.unlink()
     with pytest.raises(FileNotFoundError, match="saved_model.pb"):
+        read_saved_model(path)
+    os.mkfifo(binary)  # nobody will write to it
+    with pytest.raises(OSError, match="saved_model.pb is no file"):
         read_saved_model(path)
