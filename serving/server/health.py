@@ -13,8 +13,10 @@ from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
 # Short, as TensorFlow Serving has them; "" is the whole server.
 SERVICES = ("", "PredictionService", "ModelService")
-_SERVING, _NOT_SERVING, _UNKNOWN = map(
-    HealthCheckResponse.ServingStatus.Value, ("SERVING", "NOT_SERVING", "SERVICE_UNKNOWN")
+_SERVING, _NOT_SERVING, _UNKNOWN = (
+    HealthCheckResponse.SERVING,
+    HealthCheckResponse.NOT_SERVING,
+    HealthCheckResponse.SERVICE_UNKNOWN,
 )
 
 
@@ -77,7 +79,7 @@ class Health:
         elif not context.add_callback(lambda: self._streams.pop(send, None)):
             self._streams.pop(send, None)  # the client has left already
 
-    def _status(self, service: str) -> int:
+    def _status(self, service: str) -> HealthCheckResponse.ServingStatus:
         if service not in SERVICES:
             return _UNKNOWN
         return _NOT_SERVING if self._stopped else _SERVING
