@@ -9,6 +9,8 @@ from typing import Any
 
 import grpc
 
+from .grpc_calls import UNREADABLE, reader
+
 QUEUE_IS_FULL = "The queue of requests is full. Try again later."
 
 
@@ -69,8 +71,9 @@ class Refusals:
         """Refuses messages of a class; `record` takes note of each."""
 
         def refuse(message: Any, context: grpc.ServicerContext) -> None:
-            record(message, context)
+            if message is not UNREADABLE:
+                record(message, context)
             context.abort(grpc.StatusCode.UNAVAILABLE, QUEUE_IS_FULL)
 
         refuse.experimental_thread_pool = self._thread
-        return grpc.unary_unary_rpc_method_handler(refuse, request_deserializer=request.FromString)
+        return grpc.unary_unary_rpc_method_handler(refuse, request_deserializer=reader(request))

@@ -7,11 +7,13 @@ from collections.abc import Callable
 from typing import Any
 
 import grpc
+from google.protobuf.message import DecodeError
 
 from ..errors import ServingError
 
 LOGGER = logging.getLogger(__name__)
 MAX_ERROR_BYTES = 1024
+UNREADABLE: Any = "Exception deserializing request!"  # gRPC's own words
 
 
 def unary(
@@ -23,6 +25,8 @@ def unary(
     """
 
     def call(message: Any, context: grpc.ServicerContext) -> Any:
+        if message is UNREADABLE:
+            context.abort(grpc.StatusCode.INTERNAL, UNREADABLE)
         remaining = context.time_remaining()
         if remaining is not None and remaining <= 0:
             context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline exceeded before the run")
@@ -37,9 +41,25 @@ def unary(
 
     return grpc.unary_unary_rpc_method_handler(
         call,
-        request_deserializer=request.FromString,
+        request_deserializer=reader(request),
         response_serializer=response.SerializeToString,
     )
+
+
+def reader(request: Any) -> Callable[[bytes], Any]:
+    """Reads messages of a class, or `UNREADABLE`.
+
+    An error here would be answered by gRPC itself, in the same words, and each such call keeps
+    kilobytes of memory for ever.
+    """
+
+    def read(content: bytes) -> Any:
+        try:
+            return request.FromString(content)
+        except DecodeError:
+            return UNREADABLE
+
+    return read
 
 
 def shortened(message: str) -> str:

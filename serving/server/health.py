@@ -11,6 +11,8 @@ from typing import Any
 import grpc
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
+from .grpc_calls import UNREADABLE, reader
+
 # Short, as TensorFlow Serving has them; "" is the whole server.
 SERVICES = ("", "PredictionService", "ModelService")
 _SERVING, _NOT_SERVING, _UNKNOWN = (
@@ -41,7 +43,7 @@ class Health:
         watch.experimental_non_blocking = True  # no thread waits for the stop
         watch.experimental_thread_pool = self._threads
         messages = {
-            "request_deserializer": HealthCheckRequest.FromString,
+            "request_deserializer": reader(HealthCheckRequest),
             "response_serializer": HealthCheckResponse.SerializeToString,
         }
         handlers = {
@@ -60,6 +62,8 @@ class Health:
             self._threads.submit(self._end, send, service)
 
     def _check(self, request: Any, context: grpc.ServicerContext) -> Any:
+        if request is UNREADABLE:
+            context.abort(grpc.StatusCode.INTERNAL, UNREADABLE)
         status = self._status(request.service)
         if status == _UNKNOWN:
             context.set_code(grpc.StatusCode.NOT_FOUND)
@@ -68,6 +72,8 @@ class Health:
 
     def _watch(self, request: Any, context: Any, send_response_callback: Any) -> None:
         """Sends the state now, and once more when the server stops, which ends the call."""
+        if request is UNREADABLE:
+            context.abort(grpc.StatusCode.INTERNAL, UNREADABLE)
         send = send_response_callback
         send(HealthCheckResponse(status=self._status(request.service)))
         with self._guard:

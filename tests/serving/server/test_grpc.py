@@ -17,6 +17,7 @@ from polysemy.serving.protos import (
     SignatureDefMap,
     TensorProto,
 )
+from polysemy.serving.server.grpc_calls import UNREADABLE, reader
 from polysemy.serving.server.grpc_service import PredictionService
 from polysemy.serving.server.servable import Servable
 
@@ -214,7 +215,9 @@ def test_few_values_repeat_the_last_one(call):
 
 
 def test_bytes_that_are_no_message_are_internal(call):
-    assert call(PREDICT, b"\xff\xff garbage")[0] == "INTERNAL"
+    """Not by gRPC itself, to which each is a call that it never lets go of."""
+    assert call(PREDICT, b"\xff\xff garbage") == ("INTERNAL", "Exception deserializing request!")
+    assert reader(PredictRequest)(b"\xff\xff garbage") is UNREADABLE
 
 
 def test_what_goes_wrong_inside_is_internal_without_a_word_of_it(call, monkeypatch, caplog):

@@ -37,6 +37,9 @@ def test_watchers_who_leave_at_once_end_nothing_and_leave_nothing_behind(channel
             next(watching)
         watching.cancel()
     assert channel.unary_unary(CHECK)(b"", timeout=20) == SERVING
+    for call in (lambda: channel.unary_unary(CHECK)(b"\xff"), lambda: next(watch(b"\xff"))):
+        with pytest.raises(grpc.RpcError, match="Exception deserializing request!"):
+            call()
     staying = watch(b"", timeout=20)
     assert next(staying) == SERVING
     for _ in range(200):
