@@ -46,7 +46,7 @@ SERVING = [
     "tf-keras~=2.20.0",  # the Keras 2 that hub.KerasLayer is a layer of
     "setuptools<81",  # tensorflow-hub imports pkg_resources, which setuptools 81 drops
     "aiohttp>=3.10",  # REST endpoints of the server
-    "grpcio-health-checking>=1.68",  # the health service that orchestrators ask
+    "grpcio-health-checking>=1.68",  # messages of the health service that orchestrators ask
     "grpcio-reflection>=1.68",  # lets grpcurl see the services
     "prometheus-client>=0.20",  # metrics that Prometheus scrapes
 ]
