@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import io
 import json
 import runpy
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +66,7 @@ def serve(arguments: tuple[str, ...], engine: str) -> None:
     examples=(
         'polysemy predict localhost:8500 ner "Ada lives in London ."',
         'polysemy predict http://localhost:8501 ner "Ada lives in London ."',
+        "polysemy predict localhost:8500 ner - < sentences.txt",
         'polysemy predict localhost:8500 gpt2 "The river" --signature generate --input top_k=40 '
         "--input temperature=0.8",
         'polysemy predict localhost:8500 qa --signature answer --input "questions=Who sleeps?" '
@@ -88,11 +91,15 @@ def predict(
     """Ask a running server. MODEL's outputs for each TEXT, by one request, as JSON.
 
     ADDRESS is HOST:PORT of gRPC or http://HOST:PORT of REST. TEXT is for the one string input of
-    the signature that must be given; --input gives others, as the signature's dtypes ask for.
+    the signature that must be given; a single - stands for the lines of standard input. --input
+    gives others, as the signature's dtypes ask for.
     """
     from ..serving.client import Client
     from .request import read_inputs
 
+    if text == ("-",):
+        lines = io.TextIOWrapper(sys.stdin.buffer, "utf-8")
+        text = tuple(line.rstrip("\n") for line in lines)
     with Client(address) as client:
         signatures = client.metadata(model)
         if signature not in signatures:

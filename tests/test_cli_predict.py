@@ -1,6 +1,8 @@
 """The command `predict`: what it sends, and how it says what a signature wants."""
 
+import io
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -46,6 +48,13 @@ def test_predict_sends_the_texts_and_prints_json(asked, capsys):
     sentences = {"sentences": ["a b", "c"]}
     assert asked == [("localhost:1", "ner", sentences, {"signature": "s"})]
     assert json.loads(capsys.readouterr().out) == {"tags": [["O"]]}
+
+
+def test_a_dash_is_the_lines_of_standard_input(asked, monkeypatch):
+    lines = io.TextIOWrapper(io.BytesIO("a b\n\ncafé\n".encode()))
+    monkeypatch.setattr(sys, "stdin", lines)
+    assert cli.main(["predict", "localhost:1", "ner", "-", "--signature", "s"]) == 0
+    assert asked[0][2] == {"sentences": ["a b", "", "café"]}
 
 
 @pytest.mark.parametrize(
