@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from ..checkpoints import assign_weights
 from ..huggingface import read_json, read_tensors
 from ..stored_tensor import StoredTensor
@@ -29,6 +31,11 @@ EXTRA = re.compile(
     r"global_step$|.*/adam_[mv]$|(bert\.)?embeddings\.position_ids$"
     r"|cls[./]|classifier\.|qa_outputs\.|next_sentence/|output_(weights|bias)$"
 )
+#: The masked LM's own copies of what is tied there, and what they are copies of.
+TIED = {
+    "cls.predictions.decoder.weight": "bert.embeddings.word_embeddings.weight",
+    "cls.predictions.decoder.bias": "cls.predictions.bias",
+}
 #: Where a checkpoint of objects says which of its keys is which variable.
 OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 # Unlike Google's program, whose "gelu" is the approximation, PyTorch computes it exactly.
@@ -74,7 +81,8 @@ def build(cls, checkpoint, overrides):
         raise ValueError(
             "The vocabulary must have one piece for each token vector. Received: "
             f"{len(vocabulary)} pieces, {size} vectors in {checkpoint.origin}. If vectors beyond "
-            f"the vocabulary are meant to be unused, pass vocabulary_size={size}"
+            f"the vocabulary are meant to be unused, pass vocabulary_size={size}, to a head in "
+            "`backbone`"
         )
     return cls(**arguments)
 
@@ -87,6 +95,7 @@ def assign(model, checkpoint, head=(), head_parts=()):
         prefix = "" if bare else prefix
     parts = [*encoder_parts(model, prefix), *head_parts]
     rows = table(parts, checkpoint.layout)
+    guesses = any(part.target == "masked_lm_head/bias" for part in head_parts)
     pooler = re.compile(r"(bert[./])?(pooler[./]|pooler_transform/)")
     assign_weights(
         [*model.weights, *(weight for layer in head for weight in layer.weights)],
@@ -94,9 +103,16 @@ def assign(model, checkpoint, head=(), head_parts=()):
         rows,
         origin=checkpoint.origin,
         ignore=lambda name: bool(
-            EXTRA.match(name) or (model.pooling != "cls" and pooler.match(name))
+            (EXTRA.match(name) and not (guesses and _is_untied(name, checkpoint.tensors)))
+            or (model.pooling != "cls" and pooler.match(name))
         ),
     )
+
+
+def _is_untied(name, tensors):
+    """Whether a tensor of the masked LM is one of its own, where ours has the encoder's."""
+    tied = tensors.get(TIED.get(name))
+    return tied is not None and not np.array_equal(tensors[name], tied)
 
 
 def read_checkpoint(path, allow_pickle=False):
@@ -130,8 +146,6 @@ def _read_hugging_face(folder, allow_pickle):
     names = ("LayerNorm.gamma", "LayerNorm.weight"), ("LayerNorm.beta", "LayerNorm.bias")
     for old, new in names:  # of the first versions
         tensors = {name.replace(old, new): x for name, x in tensors.items()}
-    # The output's matrix is the token vectors; some files have it twice.
-    tensors = {k: v for k, v in tensors.items() if not k.startswith("cls.predictions.decoder.")}
     pooled = any(name.endswith("pooler.dense.weight") for name in tensors)
     return _checkpoint("hugging_face", config, folder, tensors, pooled, origin)
 

@@ -6,7 +6,7 @@ from ...layers.gather_words import GatherWords
 from ..backbone import fresh_inputs
 from ..tagger.head import new_crf, tag_loss, tag_outputs
 from .backbone import initializer
-from .task import BertTask, check_labels, label_config, labels_from
+from .task import BertTask, check_labels, class_config, dropout_from, labels_from
 from .weights import CLASSIFIER_PARTS
 
 
@@ -68,7 +68,7 @@ class BertTagger(BertTask):
                 "`backbone` must be one that splits words; `Tagger` takes any. Received: "
                 f"{type(backbone).__name__}"
             )
-        tags = check_labels(tags)
+        tags = check_labels("tags", tags)
         # === Layers ===
         gather = GatherWords(dtype=dtype, name="gather_words")
         drop = keras.layers.Dropout(dropout, dtype=dtype, name="dropout")
@@ -127,8 +127,7 @@ class BertTagger(BertTask):
 
     @classmethod
     def arguments_from(cls, checkpoint):
-        tags = labels_from(checkpoint.config)
-        return {} if tags is None else {"tags": tags}
+        return {"tags": labels_from(checkpoint) or (), **dropout_from(checkpoint)}
 
     @classmethod
     def from_checkpoint(cls, path, allow_pickle=False, backbone=None, **arguments):
@@ -153,7 +152,7 @@ class BertTagger(BertTask):
         super().save_as_huggingface(directory)
 
     def huggingface_config(self):
-        return label_config(self.tags)
+        return class_config(self.tags, self.dropout)
 
     def get_config(self):
         return {

@@ -88,36 +88,59 @@ class BertTask(TaskModel):
         return {}
 
 
-def label_config(labels):
-    """Hugging Face's entries for the names of classes.
+def class_config(labels, dropout):
+    """Hugging Face's entries for the names of classes, and for the dropout in front of them.
 
     Example:
-    >>> label_config(["no", "yes"])
-    {'id2label': {'0': 'no', '1': 'yes'}, 'label2id': {'no': 0, 'yes': 1}}
+    >>> class_config(["no", "yes"], 0.1)["id2label"]
+    {'0': 'no', '1': 'yes'}
     """
     return {
+        "classifier_dropout": dropout,
         "id2label": {str(i): label for i, label in enumerate(labels)},
         "label2id": {label: i for i, label in enumerate(labels)},
     }
 
 
-def labels_from(config):
-    """The names of classes out of a `config.json`, in their order, or None."""
-    names = config.get("id2label")
-    if not names:
+def labels_from(checkpoint):
+    """The names of a checkpoint's classes, in their order, or None.
+
+    `transformers` leaves its own names of two classes, "LABEL_0" and "LABEL_1", out of the file.
+
+    Raises:
+        ValueError: the names are not those of the classes 0, 1, 2 …
+    """
+    names = checkpoint.config.get("id2label")
+    if names:
+        numbers = [str(i) for i in range(len(names))]
+        if not isinstance(names, dict) or set(names) != set(numbers):
+            raise ValueError(
+                f"`id2label` must name the classes 0, 1, 2 … Received: id2label={names}"
+            )
+        return [names[number] for number in numbers]
+    scores = checkpoint.tensors.get("classifier.weight")
+    if scores is None or checkpoint.layout != "hugging_face":
         return None
-    return [names[str(i)] for i in range(len(names))]
+    return [f"LABEL_{i}" for i in range(scores.shape[0])]
 
 
-def check_labels(labels):
-    """Refuses what are not distinct names of classes.
+def dropout_from(checkpoint):
+    """The dropout in front of a published classifier, as arguments: none where it does not say."""
+    if checkpoint.layout != "hugging_face":
+        return {}
+    found = checkpoint.config.get("classifier_dropout")
+    return {"dropout": checkpoint.config["hidden_dropout_prob"] if found is None else found}
+
+
+def check_labels(name, labels):
+    """Refuses what are not distinct names of classes, given as the argument `name`.
 
     Raises:
         ValueError: a name is there twice, or there is none.
     """
     labels = list(labels)
-    if not labels or len(set(labels)) < len(labels) or not all(isinstance(x, str) for x in labels):
+    if not all(isinstance(x, str) for x in labels) or not 0 < len(labels) == len(set(labels)):
         raise ValueError(
-            f"`labels` must be distinct names, at least one. Received: labels={labels}"
+            f"`{name}` must be distinct names, at least one. Received: {name}={labels}"
         )
     return labels

@@ -6,7 +6,7 @@ from keras import ops
 from ..backbone import fresh_inputs
 from ..mean_loss import mean_loss
 from .backbone import initializer
-from .task import BertTask, check_labels, label_config, labels_from
+from .task import BertTask, check_labels, class_config, dropout_from, labels_from
 from .weights import CLASSIFIER_PARTS
 
 
@@ -55,7 +55,7 @@ class BertTextClassifier(BertTask):
         **kwargs,
     ):
         if labels is not None:
-            labels = check_labels(labels)
+            labels = check_labels("labels", labels)
             if num_classes not in (None, len(labels)):
                 raise ValueError(
                     "`num_classes` must be the number of `labels`. Received: "
@@ -133,16 +133,21 @@ class BertTextClassifier(BertTask):
 
     @classmethod
     def arguments_from(cls, checkpoint):
-        labels = labels_from(checkpoint.config)
+        labels, kind = labels_from(checkpoint), checkpoint.config.get("problem_type")
+        several = kind == "regression" and len(labels or ()) > 1
+        if several or kind == "multi_label_classification":
+            raise ValueError(
+                '`problem_type` must be "single_label_classification", or "regression" of one '
+                f"number. Received: problem_type={kind!r} with the classes {labels}"
+            )
         if labels:
-            return {"labels": labels}
-        name = "classifier.weight" if checkpoint.layout == "hugging_face" else "output_weights"
-        found = checkpoint.tensors.get(name)
-        return {} if found is None else {"num_classes": len(found)}
+            return {"labels": labels, **dropout_from(checkpoint)}
+        found = checkpoint.tensors.get("output_weights")
+        return {} if found is None else {"num_classes": found.shape[0]}
 
     def huggingface_config(self):
         kind = "regression" if self.num_classes == 1 else "single_label_classification"
-        return {"problem_type": kind, **label_config(self.label_names())}
+        return {"problem_type": kind, **class_config(self.label_names(), self.dropout)}
 
     def get_config(self):
         return {

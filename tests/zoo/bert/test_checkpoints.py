@@ -179,6 +179,36 @@ def test_heads_round_trip(make_bert, fill_weights, tmp_path):
         )
 
 
+def test_classes_and_dropout_of_transformers(make_bert, fill_weights, tmp_path):
+    """It leaves out its own names of two classes, and the dropout that is the encoder's."""
+    for name, model in {
+        "text": zoo.BertTextClassifier(make_bert(), num_classes=2, dropout=0.25),
+        "tags": zoo.BertTagger(make_bert(pooling=None), tags=["O", "B-X"], dropout=0.25),
+    }.items():
+        fill_weights(model).save_as_huggingface(tmp_path / name)
+        path = tmp_path / name / "config.json"
+        assert type(model).from_checkpoint(tmp_path / name).dropout == 0.25
+        edit(path, id2label=None, classifier_dropout=None, hidden_dropout_prob=0.5)
+        loaded = type(model).from_checkpoint(tmp_path / name)
+        assert getattr(loaded, "labels" if name == "text" else "tags") == ["LABEL_0", "LABEL_1"]
+        assert loaded.dropout == 0.5
+        assert_same(model, loaded)
+        edit(path, id2label={"0": "a", "2": "b"})
+        with pytest.raises(ValueError, match="`id2label` must name the classes 0, 1, 2"):
+            type(model).from_checkpoint(tmp_path / name)
+    with pytest.raises(ValueError, match=r"`tags` must be distinct names.* Received: tags=\[\]"):
+        edit(path, id2label=None)
+        tensors = load_file(tmp_path / "tags" / "model.safetensors")
+        kept = {name: x for name, x in tensors.items() if not name.startswith("classifier")}
+        save_file(kept, tmp_path / "tags" / "model.safetensors")
+        zoo.BertTagger.from_checkpoint(tmp_path / "tags")
+    edit(
+        tmp_path / "text" / "config.json", id2label=None, problem_type="multi_label_classification"
+    )
+    with pytest.raises(ValueError, match="`problem_type` must be .*='multi_label_classification'"):
+        zoo.BertTextClassifier.from_checkpoint(tmp_path / "text")
+
+
 @pytest.mark.parametrize(
     "make, message",
     [
@@ -228,6 +258,12 @@ def test_old_names_buffers_and_shards(pretrainer, folder):
     index = folder / "model.safetensors.index.json"
     index.write_text(json.dumps({"weight_map": weight_map}))
     assert_same(pretrainer, zoo.BertPretrainer.from_checkpoint(folder))
+    untied = {**old, "cls.predictions.decoder.weight": 2 * old["cls.predictions.decoder.weight"]}
+    for file, inside in shards.items():
+        save_file({name: untied[name] for name in inside}, folder / file)
+    assert_same(pretrainer.backbone, Bert.from_checkpoint(folder))
+    with pytest.raises(ValueError, match="superfluous tensor 'cls.predictions.decoder.weight'"):
+        zoo.BertPretrainer.from_checkpoint(folder)
     (folder / "two.safetensors").unlink()
     with pytest.raises(FileNotFoundError, match="A part of the weights is not there"):
         Bert.from_checkpoint(folder)
