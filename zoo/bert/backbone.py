@@ -46,6 +46,8 @@ class Bert(Backbone):
         return_attention: bool.
         causal: bool. Each position sees only itself and what is before it: the left-to-right model
             that the paper's ablation compares with.
+        specials: list of str. Pieces of the vocabulary that are found in text as they stand, beside
+            "[MASK]" and its like.
 
     Example:
     >>> bert = Bert(vocabulary_size=30, num_layers=2, num_heads=2, hidden_dim=8)
@@ -78,6 +80,7 @@ class Bert(Backbone):
         sequence_length=None,
         return_attention=False,
         causal=False,
+        specials=(),
         dtype=None,
         name="bert",
         **kwargs,
@@ -180,6 +183,7 @@ class Bert(Backbone):
         self.layer_norm_epsilon = layer_norm_epsilon
         self.pooling = pooling
         self.lowercase = lowercase
+        self.specials = list(specials)
         self.sequence_length = sequence_length
         self.return_attention = return_attention
         self.causal = causal
@@ -253,14 +257,18 @@ class Bert(Backbone):
         from .preprocessor import BertPreprocessor
 
         return BertPreprocessor(
-            self.vocabulary, self.lowercase, self.max_length, self.sequence_length
+            self.vocabulary,
+            self.lowercase,
+            self.max_length,
+            self.sequence_length,
+            self.specials,
         )
 
     def get_config(self):
         names = (
             *("vocabulary", "vocabulary_size", "num_layers", "num_heads", "hidden_dim"),
             *("intermediate_dim", "max_length", "num_segments", "activation", "dropout"),
-            *("attention_dropout", "layer_norm_epsilon", "pooling", "lowercase"),
+            *("attention_dropout", "layer_norm_epsilon", "pooling", "lowercase", "specials"),
             *("sequence_length", "return_attention", "causal"),
         )
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}

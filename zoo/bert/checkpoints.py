@@ -78,11 +78,14 @@ def build(cls, checkpoint, overrides):
     arguments = {**checkpoint.arguments, **overrides}
     vocabulary, size = arguments.get("vocabulary"), arguments["vocabulary_size"]
     if vocabulary is not None and len(vocabulary) != size and "vocabulary_size" not in overrides:
+        unused = (
+            ". If vectors beyond the vocabulary are meant to be unused, pass "
+            f"vocabulary_size={size}, to a head in `backbone`"
+        )
         raise ValueError(
             "The vocabulary must have one piece for each token vector. Received: "
-            f"{len(vocabulary)} pieces, {size} vectors in {checkpoint.origin}. If vectors beyond "
-            f"the vocabulary are meant to be unused, pass vocabulary_size={size}, to a head in "
-            "`backbone`"
+            f"{len(vocabulary)} pieces, {size} vectors in {checkpoint.origin}"
+            + (unused if len(vocabulary) < size else "")
         )
     return cls(**arguments)
 
@@ -203,12 +206,10 @@ def _garden_tensors(by_key):
 
 
 def _checkpoint(layout, config, folder, tensors, pooled, origin):
-    vocabulary, lowercase = read_vocabulary(folder)
     arguments = {
         **_arguments(config, layout, folder),
-        "vocabulary": vocabulary,
+        **read_vocabulary(folder),
         "pooling": "cls" if pooled else None,
-        **({} if lowercase is None else {"lowercase": lowercase}),
     }
     return Checkpoint(layout, arguments, tensors, config, origin)
 

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 
+from ..added_tokens import tokenizer_entry
 from ..huggingface import check_new, write_json, write_model
 from .backbone import Bert
 from .weights import encoder_parts, hugging_face
@@ -45,6 +46,7 @@ def save(model, directory, architecture="BertModel", head_parts=(), **config):
             "tokenizer_class": "BertTokenizer",
             "do_lower_case": bert.lowercase,
             "model_max_length": bert.max_length,
+            **tokenizer_entry(bert.specials, bert.vocabulary),
         }
         write_json(directory / "tokenizer_config.json", options)
 

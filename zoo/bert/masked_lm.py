@@ -137,5 +137,9 @@ def masked_preprocessor(backbone):
     from .masked_preprocessor import BertMaskedPreprocessor
 
     return BertMaskedPreprocessor(
-        backbone.vocabulary, backbone.lowercase, backbone.max_length, backbone.sequence_length
+        backbone.vocabulary,
+        backbone.lowercase,
+        backbone.max_length,
+        backbone.sequence_length,
+        backbone.specials,
     )

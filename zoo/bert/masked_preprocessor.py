@@ -11,7 +11,7 @@ class BertMaskedPreprocessor(BertPreprocessor):
     P is the most of any text, at least 1; slots left over hold 0, the position of [CLS].
 
     Args:
-        vocabulary, lowercase, max_length, sequence_length: see `BertPreprocessor`.
+        vocabulary, lowercase, max_length, sequence_length, specials: see `BertPreprocessor`.
 
     Example:
     >>> words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "cat"]

@@ -24,6 +24,7 @@ class BertPreprocessor(Preprocessor):
         max_length: int. Positions that the model has.
         sequence_length: int or None. Cut and pad every batch to this length; None pads to the
             longest text of the batch.
+        specials: list of str. Further special tokens; see `WordPiece`.
 
     Example:
     >>> vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "cat", "##s"]
@@ -34,7 +35,15 @@ class BertPreprocessor(Preprocessor):
     Reference: [Devlin et al., 2018](https://arxiv.org/abs/1810.04805), section 3.
     """
 
-    def __init__(self, vocabulary, lowercase=True, max_length=512, sequence_length=None, name=None):
+    def __init__(
+        self,
+        vocabulary,
+        lowercase=True,
+        max_length=512,
+        sequence_length=None,
+        specials=(),
+        name=None,
+    ):
         super().__init__(sequence_length=sequence_length, name=name)
         if max_length < 3:
             raise ValueError(f"`max_length` must be at least 3. Received: max_length={max_length}")
@@ -45,7 +54,8 @@ class BertPreprocessor(Preprocessor):
                 f"max_length={max_length}"
             )
         self.max_length = max_length
-        self.word_piece = WordPiece(vocabulary, lowercase)
+        self.word_piece = WordPiece(vocabulary, lowercase, specials=specials)
+        self.specials = list(specials)
 
     @property
     def vocabulary(self):
@@ -182,6 +192,7 @@ class BertPreprocessor(Preprocessor):
             "vocabulary": self.vocabulary,
             "lowercase": self.lowercase,
             "max_length": self.max_length,
+            "specials": self.specials,
         }
 
 

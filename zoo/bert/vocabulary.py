@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from ..added_tokens import with_added_tokens
 from ..huggingface import read_json
 from ..text.word_piece import SPECIAL
 
@@ -13,7 +14,8 @@ def read_vocabulary(folder):
         folder: path. With `vocab.txt`, else `tokenizer.json`; `tokenizer_config.json` may say more.
 
     Returns:
-        (list of str, bool), or (None, None) if there is no vocabulary.
+        dict: the arguments `vocabulary`, `lowercase` and `specials` of a `Bert`; empty if there is
+        no vocabulary.
 
     Raises:
         ValueError: the tokenizer is not one of BERT's, or a file is broken.
@@ -27,7 +29,7 @@ def read_vocabulary(folder):
     elif (folder / "tokenizer.json").is_file():
         pieces, options = _from_tokenizer(folder / "tokenizer.json", options)
     else:
-        return None, None
+        return {}
     lowercase = options.get("do_lower_case")
     if lowercase is None:
         # Google's folders do not say: an uncased vocabulary has no capital letters.
@@ -41,7 +43,8 @@ def read_vocabulary(folder):
             f"strip_accents={options.get('strip_accents')}, "
             f"tokenize_chinese_chars={options.get('tokenize_chinese_chars')}"
         )
-    return pieces, lowercase
+    pieces, specials = with_added_tokens(pieces, folder, own=SPECIAL)
+    return {"vocabulary": pieces, "lowercase": lowercase, "specials": specials}
 
 
 def _from_lines(path):
@@ -69,6 +72,11 @@ def _from_tokenizer(path, options):
     pieces = sorted(ids, key=ids.get)
     if [ids[piece] for piece in pieces] != list(range(len(pieces))):
         raise ValueError(f"The ids in `tokenizer.json` must be 0, 1, 2 … Received: {path}")
+    if normalizer.get("type", "BertNormalizer") != "BertNormalizer":
+        raise ValueError(
+            f"`tokenizer.json` must have BERT's normalizer. Received: {path} with "
+            f"{normalizer['type']!r}"
+        )
     options = {
         "do_lower_case": normalizer.get("lowercase"),
         "strip_accents": normalizer.get("strip_accents"),

@@ -44,6 +44,8 @@ class GPT2(Backbone):
         sequence_length: int or None. The preprocessor cuts and pads to this many tokens; None pads
             to the longest text of the batch.
         return_attention: bool.
+        specials: list of str. Tokens of the vocabulary that are found in text as they stand, beside
+            "<|endoftext|>".
 
     Example:
     >>> gpt2 = GPT2.from_size("tiny", vocabulary_size=300)
@@ -74,6 +76,7 @@ class GPT2(Backbone):
         layer_norm_epsilon=1e-5,
         sequence_length=None,
         return_attention=False,
+        specials=(),
         dtype=None,
         name="gpt2",
         **kwargs,
@@ -159,6 +162,7 @@ class GPT2(Backbone):
         # === Config ===
         self.vocabulary = None if vocabulary is None else list(vocabulary)
         self.merges = None if merges is None else list(merges)
+        self.specials = list(specials)
         self.vocabulary_size = vocabulary_size
         self.num_layers = num_layers
         self.num_heads = num_heads
@@ -195,8 +199,8 @@ class GPT2(Backbone):
         """Loads published weights: a folder as OpenAI or as Hugging Face lays it out.
 
         Read are `model.ckpt` with `hparams.json`; `params_shapes.json` and its arrays (GPT);
-        `model.safetensors` or `pytorch_model.bin` with `config.json`. The vocabulary's files are
-        read where they are there.
+        `model.safetensors` or `pytorch_model.bin` with `config.json`. The vocabulary is read where
+        it is there: its two files, or `tokenizer.json`, and special tokens that were added to it.
 
         Args:
             directory: path.
@@ -226,6 +230,7 @@ class GPT2(Backbone):
         return GPT2Preprocessor(
             self.vocabulary,
             self.merges,
+            specials=self.specials,
             sequence_length=self.sequence_length,
             max_length=self.max_length,
         )
@@ -267,6 +272,7 @@ class GPT2(Backbone):
             **super().get_config(),
             "vocabulary": self.vocabulary,
             "merges": self.merges,
+            "specials": self.specials,
             "vocabulary_size": self.vocabulary_size,
             "num_layers": self.num_layers,
             "num_heads": self.num_heads,

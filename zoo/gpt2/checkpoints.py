@@ -11,11 +11,13 @@ import numpy as np
 from ..checkpoints import assign_weights
 from ..huggingface import read_json, read_tensors
 from ..stored_tensor import StoredTensor
-from ..text.byte_pair_files import has_byte_pairs, read_byte_pairs
 from .layouts import LAYOUTS, weight_table
+from .vocabulary import read_vocabulary
 
-# Buffers of masks that old files hold beside the weights.
-BUFFERS = re.compile(r"(transformer\.)?h\.\d+\.attn\.(bias|masked_bias)$")
+# What files hold beside the weights: buffers of masks, and heads of other tasks.
+EXTRA = re.compile(
+    r"h\.\d+\.attn\.(bias|masked_bias)$|(score|classifier|qa_outputs|multiple_choice_head)\."
+)
 # Hugging Face's "gelu" is exact for GPT-2 and the approximation for GPT.
 ACTIVATIONS = {
     "gpt2": {
@@ -50,13 +52,14 @@ def load_checkpoint(cls, directory, allow_pickle, overrides):
     checkpoint = read_checkpoint(directory, allow_pickle)
     arguments = {**checkpoint.arguments, **overrides}
     # GPT's own vocabulary is of another kind: words that end in "</w>", not bytes.
-    if "vocabulary" not in overrides and arguments["norm"] == "pre" and has_byte_pairs(directory):
-        arguments["vocabulary"], arguments["merges"] = read_byte_pairs(directory)
-        if len(arguments["vocabulary"]) != arguments["vocabulary_size"]:
+    if "vocabulary" not in overrides and arguments["norm"] == "pre":
+        arguments = {**arguments, **read_vocabulary(directory)}
+        tokens = arguments.get("vocabulary")
+        if tokens is not None and len(tokens) != arguments["vocabulary_size"]:
             raise ValueError(
                 "The vocabulary must have one token for each token vector. Received: "
-                f"{len(arguments['vocabulary'])} tokens, {arguments['vocabulary_size']} vectors in "
-                f"{checkpoint.origin}"
+                f"{len(tokens)} tokens, {arguments['vocabulary_size']} vectors in "
+                f"{checkpoint.origin}. To read ids, not text, pass vocabulary=None"
             )
     model = cls(**arguments)
     assign_weights(
@@ -64,7 +67,7 @@ def load_checkpoint(cls, directory, allow_pickle, overrides):
         checkpoint.tensors,
         weight_table(model, checkpoint.layout),
         origin=checkpoint.origin,
-        ignore=lambda name: bool(BUFFERS.match(name)),
+        ignore=lambda name: bool(EXTRA.match(name)),
     )
     return model
 

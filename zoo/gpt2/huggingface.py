@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 
+from ..added_tokens import tokenizer_entry
 from ..huggingface import check_new, write_json, write_model
 from ..text.byte_pair_files import END_OF_TEXT, write_byte_pairs
 from .layouts import weight_table
@@ -62,5 +63,6 @@ def save_as_huggingface(model, directory):
             "tokenizer_class": "GPT2Tokenizer",
             "model_max_length": model.max_length,
             **special,
+            **tokenizer_entry(model.specials, vocabulary),
         }
         write_json(directory / "tokenizer_config.json", tokenizer)

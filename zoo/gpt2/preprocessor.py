@@ -16,6 +16,7 @@ class GPT2Preprocessor(Preprocessor):
 
     Args:
         vocabulary, merges: see `BytePair`.
+        specials: list of str. Tokens that are found in text as they stand, beside `end`.
         end: str or None. The special token that ends a document, id `end_id`; padding has its id,
             too. None if the vocabulary has none; padding then has id 0.
         sequence_length: int or None. Cut and pad to this many tokens; None pads to the longest text
@@ -38,6 +39,7 @@ class GPT2Preprocessor(Preprocessor):
         end=END_OF_TEXT,
         sequence_length=None,
         max_length=None,
+        specials=(),
         name=None,
     ):
         super().__init__(sequence_length=sequence_length, name=name)
@@ -50,9 +52,9 @@ class GPT2Preprocessor(Preprocessor):
         self.vocabulary = list(vocabulary)
         self.merges = list(merges)
         self.end = end if end in set(self.vocabulary) else None
-        self.byte_pair = BytePair(
-            self.vocabulary, self.merges, specials=() if self.end is None else (self.end,)
-        )
+        self.specials = [token for token in specials if token != self.end]
+        own = () if self.end is None else (self.end,)
+        self.byte_pair = BytePair(self.vocabulary, self.merges, (*own, *self.specials))
         self.end_id = None if self.end is None else self.vocabulary.index(self.end)
 
     def tokenize(self, sentences):
@@ -127,5 +129,6 @@ class GPT2Preprocessor(Preprocessor):
             "vocabulary": self.vocabulary,
             "merges": self.merges,
             "end": self.end,
+            "specials": self.specials,
             "max_length": self.max_length,
         }

@@ -38,7 +38,8 @@ class BytePair(tf.Module):
             characters `BYTE_SYMBOLS`; all of these must be in it.
         merges: list of str. "left right", best first.
         specials: tuple of str. Tokens that are found in text before it is split, and stand for
-            themselves. `()` reads them as plain text, as OpenAI's program does.
+            themselves, the longest where some begin alike. `()` reads them as plain text, as
+            OpenAI's program does.
 
     Example:
     >>> from .byte_pair_files import vocabulary_of_merges
@@ -98,10 +99,11 @@ class BytePair(tf.Module):
     def split(self, texts):
         """Splits texts into the pieces that are encoded apart: string (B,) -> ragged (B, (P))."""
         texts = tf.strings.unicode_transcode(texts, "UTF-8", "UTF-8")  # mends what is no UTF-8
-        for special in self.specials:
-            texts = tf.strings.regex_replace(
-                texts, rf"\Q{special}\E", _CUT + special.encode() + _CUT
-            )
+        if self.specials:
+            # Of tokens that begin alike the longest.
+            longest_first = sorted(self.specials, key=len, reverse=True)
+            any_special = "|".join(rf"\Q{special}\E" for special in longest_first)
+            texts = tf.strings.regex_replace(texts, f"({any_special})", _CUT + rb"\1" + _CUT)
         parts = tf.strings.split(texts, _CUT)
         parts = _cut(parts, _LAST_SPACE, rb"\1" + _CUT + rb"\2", keep=self.specials)
         parts = _cut(parts, _PIECE, rb"\1" + _CUT, keep=self.specials)

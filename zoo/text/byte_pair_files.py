@@ -78,6 +78,15 @@ def _read_vocabulary(path):
         raise ValueError(
             f"{path.name} must be a JSON file. Received: {str(path)!r} ({error})"
         ) from error
+    return tokens_in_order(path, ids)
+
+
+def tokens_in_order(path, ids):
+    """The tokens of a dict from tokens to ids, read from `path`: list of str in the order of ids.
+
+    Raises:
+        ValueError: the ids have gaps.
+    """
     if not isinstance(ids, dict) or sorted(ids.values()) != list(range(len(ids))):
         raise ValueError(
             f"{path.name} must map tokens to the ids 0 to {len(ids) - 1}, each once. "

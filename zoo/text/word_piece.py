@@ -31,13 +31,15 @@ class WordPiece(tf.Module):
     model's letters are made small and lose their accents. Each word is then cut greedily into the
     longest pieces of the vocabulary, those within a word with "##" in front; a word that cannot be,
     or is longer than 100 characters, is unknown. "[MASK]" and the other special tokens are found
-    in the text as they are written.
+    in the text as they are written, the longest where some begin alike.
 
     Args:
         vocabulary: list of str. The position is the id. "[PAD]", "[UNK]", "[CLS]", "[SEP]" and
             "[MASK]" among them.
         lowercase: bool. True for uncased vocabularies.
         max_characters: int. Longer words are unknown.
+        specials: list of str. Further special tokens, all in the vocabulary. None may begin within
+            another one.
 
     Example:
     >>> tokenizer = WordPiece([*SPECIAL, "em", "##bed", "##ding", "!"])
@@ -48,7 +50,7 @@ class WordPiece(tf.Module):
     that of google-research/bert's `tokenization.py`.
     """
 
-    def __init__(self, vocabulary, lowercase=True, max_characters=100, name=None):
+    def __init__(self, vocabulary, lowercase=True, max_characters=100, specials=(), name=None):
         super().__init__(name=name)
         vocabulary = [str(piece) for piece in vocabulary]
         missing = [piece for piece in SPECIAL if piece not in set(vocabulary)]
@@ -57,6 +59,8 @@ class WordPiece(tf.Module):
                 f"`vocabulary` must hold {', '.join(SPECIAL)}. Received: {len(vocabulary)} pieces "
                 f"without {', '.join(missing)}"
             )
+        self.specials = (*SPECIAL, *(token for token in specials if token not in SPECIAL))
+        _check_specials(self.specials, set(vocabulary))
         self.lowercase = lowercase
         self.max_characters = max_characters
         # A preprocessor is made on first use, which may be while a graph is traced.
@@ -164,15 +168,34 @@ class WordPiece(tf.Module):
 
     def _special(self, codes, row):
         """Which characters belong to a special token, and which of them are its first."""
-        size, longest = tf.size(codes), max(map(len, SPECIAL))
-        lengths = tf.constant([len(token) for token in SPECIAL])
-        tokens = tf.constant([[*map(ord, x), *[-1] * (longest - len(x))] for x in SPECIAL])
-        ahead = tf.pad(codes, [[0, longest]])
-        ahead = tf.stack([ahead[i : i + size] for i in range(longest)], axis=1)  # (N, longest)
-        here = tf.reduce_all(tf.equal(ahead[:, None], tokens) | (tokens < 0), axis=2)  # (N, tokens)
+        specials = self.specials
+        size, longest = tf.size(codes), max(map(len, specials))
+        lengths = tf.constant([len(token) for token in specials])
+        tokens = tf.constant([[*map(ord, x), *[-1] * (longest - len(x))] for x in specials])
+        first = tf.constant(sorted({ord(token[0]) for token in specials}))
+        place = tf.where(tf.reduce_any(tf.equal(codes[:, None], first), axis=1))  # (P, 1)
+        ahead = tf.gather(tf.pad(codes, [[0, longest]]), place + tf.range(longest, dtype=tf.int64))
+        here = tf.reduce_all(tf.equal(ahead[:, None], tokens) | (tokens < 0), axis=2)  # (P, tokens)
         # A token ends in the text that it begins in.
         rows = tf.pad(row, [[0, longest]], constant_values=-1)
-        ends = tf.gather(rows, tf.range(size)[:, None] + lengths - 1)
-        found = tf.reduce_max(tf.where(here & tf.equal(ends, row[:, None]), lengths, 0), axis=1)
+        ends = tf.gather(rows, place + tf.cast(lengths, tf.int64) - 1)
+        here &= tf.equal(ends, tf.gather(row, place))
+        found = tf.reduce_max(tf.where(here, lengths, 0), axis=1)  # (P,)
+        found = tf.scatter_nd(place, found, tf.shape(codes, tf.int64))
         reaching = [tf.pad(found, [[i, 0]])[:size] > i for i in range(longest)]
         return tf.reduce_any(tf.stack(reaching), axis=0), found > 0
+
+
+def _check_specials(specials, vocabulary):
+    """Refuses special tokens that are unknown, or that could overlap in a text."""
+    unknown = [token for token in specials if token not in vocabulary]
+    if unknown:
+        raise ValueError(f"`specials` must be in `vocabulary`. Received: {unknown}")
+    for token in specials:
+        for other in specials:
+            within = [token[i:] for i in range(1, len(token))]
+            if any(rest.startswith(other) or other.startswith(rest) for rest in within):
+                raise ValueError(
+                    "`specials` must not begin within one another. Received: "
+                    f"{other!r} begins within {token!r}"
+                )

@@ -329,6 +329,35 @@ def test_pickles(pretrainer, folder):
             Bert.from_checkpoint(folder, allow_pickle=True)
 
 
+def added(token, place, **options):
+    return {"id": place, "content": token, "special": True, "normalized": False, **options}
+
+
+def test_added_tokens(folder, tmp_path):
+    """Special tokens that follow the vocabulary, or are of it, are found as they stand."""
+    tensors = load_file(folder / "model.safetensors")
+    for name in ("bert.embeddings.word_embeddings.weight", "cls.predictions.bias"):
+        tensors[name] = np.concatenate([tensors[name], tensors[name][:1]])
+    save_file(tensors, folder / "model.safetensors")
+    edit(folder / "config.json", vocab_size=71)
+    tokens = {"70": added("[E1]", 70), "7": added("sat", 7), "0": added("[PAD]", 0)}
+    edit(folder / "tokenizer_config.json", added_tokens_decoder=tokens)
+    model = zoo.BertMaskedLM.from_checkpoint(folder)
+    model.save_as_huggingface(tmp_path / "again")
+    for bert in (model.backbone, Bert.from_checkpoint(tmp_path / "again")):
+        assert bert.specials == ["sat", "[E1]"] and bert.vocabulary[70] == "[E1]"
+        ids = bert.preprocessor.tokenize_ids(["[E1]cat", "Unsat sat"]).merge_dims(1, 2)
+        assert ids.to_list() == [[70, 6], [16, 7, 7]]
+    for token, message in (
+        (added("covid", 70, special=False), "must be special ones.*'covid' with {'special': False"),
+        (added("[E1]", 70, normalized=True), "as they stand.*{'normalized': True}"),
+        (added("[E1]", 72), "ids that follow its own.*'\\[E1\\]' with id 72, 70 tokens"),
+    ):
+        (folder / "tokenizer.json").write_text(json.dumps({"added_tokens": [token]}))
+        with pytest.raises(ValueError, match=message):
+            Bert.from_checkpoint(folder)
+
+
 def test_vocabularies(folder):
     pieces = (folder / "vocab.txt").read_text().split()
     (folder / "vocab.txt").unlink()
@@ -341,6 +370,11 @@ def test_vocabularies(folder):
     (folder / "tokenizer_config.json").unlink()
     bert = Bert.from_checkpoint(folder)
     assert (bert.vocabulary, bert.lowercase) == (pieces, False)
+    other = {**tokenizer, "normalizer": {"type": "Lowercase"}}
+    (folder / "tokenizer.json").write_text(json.dumps(other))
+    with pytest.raises(ValueError, match="must have BERT's normalizer.* 'Lowercase'"):
+        Bert.from_checkpoint(folder)
+    (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
     (folder / "tokenizer_config.json").write_text(
         json.dumps({"do_lower_case": True, "strip_accents": False})
     )

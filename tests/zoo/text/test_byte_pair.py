@@ -131,6 +131,14 @@ def test_specials_can_be_plain_text():
     assert len(ids) > 1 and plain.decode([ids]).numpy() == [b"<|endoftext|>"]
 
 
+def test_the_longest_special_is_found():
+    specials = ("<|a|>", "<|a|>:", "<b c>")
+    tokenizer = BytePair(vocabulary_of_merges(MERGES, specials), MERGES, specials)
+    first = len(tokenizer) - 3
+    ids = tokenizer(["<|a|>: <b c><|a|>"])[0].numpy().tolist()
+    assert [i - first for i in ids if i >= first] == [1, 2, 0] and len(ids) == 4
+
+
 def test_tables_leave_with_a_saved_model(small, tmp_path):
     module = tf.Module()
     module.byte_pair = small

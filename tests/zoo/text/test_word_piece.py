@@ -138,6 +138,32 @@ def test_in_a_saved_model(vocabulary, nasty, tmp_path):
     assert asset.read_text(encoding="utf-8").split("\n")[:-1] == vocabulary
 
 
+def test_further_special_tokens(vocabulary, nasty):
+    """Those of `transformers`, wherever they stand, the longest where two begin alike."""
+    specials = ["[E1]", "[E1]:", "[/E1]", "<e x>", "the"]
+    tokenizer = WordPiece([*vocabulary, *specials[:4]], specials=specials)
+    strings = [*nasty(100), "[E1]Play[/E1] [E1]:the<e x>", "[E1", "[E1[E1]]x[e1]", "lathe"]
+    found = flat(tokenizer(strings))
+    assert [len(row) for row in found[-4:-2]] == [6, 3] and tokenizer.id_of("the") in found[-1]
+    transformers = pytest.importorskip("transformers")
+    published = transformers.BertTokenizer(vocab={x: i for i, x in enumerate(vocabulary)})
+    published.add_tokens(specials, special_tokens=True)
+    assert found == published(strings, add_special_tokens=False)["input_ids"]
+
+
+@pytest.mark.parametrize(
+    "specials, message",
+    [
+        (["[E1]"], r"`specials` must be in `vocabulary`. Received: \['\[E1\]'\]"),
+        (["aab", "ba"], "must not begin within one another. Received: 'ba' begins within 'aab'"),
+        (["aab", "a"], "Received: 'a' begins within 'aab'"),
+    ],
+)
+def test_special_tokens_that_cannot_be_found(specials, message):
+    with pytest.raises(ValueError, match=message):
+        WordPiece([*SPECIAL, "aab", "ba", "a"], specials=specials)
+
+
 def test_special_tokens_are_needed():
     with pytest.raises(ValueError, match=r"`vocabulary` must hold .* without \[CLS\], \[MASK\]"):
         WordPiece(["[PAD]", "[UNK]", "[SEP]", "a"])
