@@ -26,10 +26,10 @@ def read_tensors(folder, allow_pickle):
     ):
         index = folder / f"{name}.index.json"
         files = [folder / name]
-        if index.is_file():  # a model in several files
-            files = [folder / shard for shard in _shards(index)]
-        elif not files[0].is_file():
-            continue
+        if not files[0].is_file():  # which an index may have outlived
+            if not index.is_file():
+                continue
+            files = [folder / shard for shard in _shards(index)]  # a model in several files
         if read is _read_pickle and not allow_pickle:
             raise ValueError(
                 f"`allow_pickle` must be True to read {name}, of which then only tensors are "
@@ -64,7 +64,7 @@ def _read_pickle(path):
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)
         return {
-            name: StoredTensor(tuple(tensor.shape), lambda t=tensor: t.to(torch.float32).numpy())
+            name: StoredTensor(tuple(tensor.shape), lambda t=tensor: t.detach().float().numpy())
             for name, tensor in found.items()
         }
     except (OSError, MemoryError):

@@ -1,5 +1,6 @@
 """Reads safetensors files, one tensor at a time."""
 
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -14,21 +15,29 @@ def read_safetensors(path):
     """The tensors of a file by name, as `StoredTensor`s; bfloat16 is read as float32.
 
     Raises:
-        ValueError: it is no whole safetensors file.
+        ValueError: it is no whole safetensors file; when a tensor is read, it is no longer, or the
+            tensor has a type that numpy has not.
     """
     path = Path(path)
-    try:
-        with safe_open(path, framework="np") as file:
-            shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}
-    except SafetensorError as error:
-        raise ValueError(
-            f"`{path.name}` must be a whole safetensors file. Received: {str(path)!r} ({error})"
-        ) from error
+    with _whole(path) as file:
+        shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}
     return {name: StoredTensor(shape, partial(_read, path, name)) for name, shape in shapes.items()}
 
 
 def _read(path, name):
     # Opened for each: what the library maps into memory would stay there until it is closed.
-    with safe_open(path, framework="np") as file:
+    with _whole(path) as file:
         array = file.get_tensor(name)
     return array.astype("float32") if array.dtype == "bfloat16" else array
+
+
+@contextmanager
+def _whole(path):
+    try:
+        with safe_open(path, framework="np") as file:
+            yield file
+    except (SafetensorError, AttributeError) as error:  # the second of a type that numpy has not
+        raise ValueError(
+            f"`{path.name}` must be a whole safetensors file of numpy's types. Received: "
+            f"{str(path)!r} ({error})"
+        ) from error

@@ -1,10 +1,14 @@
 """Tensors by name into variables."""
 
+import json
+
 import keras
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from polysemy.zoo.checkpoints import Weight, assign_weights
+from polysemy.zoo.safetensors_file import read_safetensors
 from polysemy.zoo.stored_tensor import StoredTensor
 
 
@@ -100,3 +104,24 @@ def test_tensors_of_a_file_are_read_once_and_only_if_all_fit(layer, variables):
     assert reads == ["w", "b0", "b1"]
     assert layer.kernel.numpy().tolist() == [[0, 3], [1, 4], [2, 5]]
     assert layer.bias.numpy().tolist() == [1, 2]
+
+
+def test_a_file_that_changes_or_is_of_other_types(tmp_path):
+    path = tmp_path / "model.safetensors"
+    save_file({"w": np.ones(3, "float64")}, path)
+    tensor = read_safetensors(path)["w"]
+    path.unlink()
+    save_file({"other": np.ones(3, "float64")}, path)
+    message = "`model.safetensors` must be a whole safetensors file of numpy's types. .*"
+    with pytest.raises(ValueError, match=message + "does not contain tensor w"):
+        np.asarray(tensor)
+    path.write_bytes(b"junk")
+    with pytest.raises(ValueError, match=message + "header"):
+        np.asarray(tensor)
+    header = json.dumps({"w": {"dtype": "F8_E4M3", "shape": [3], "data_offsets": [0, 3]}}).encode()
+    path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(3))
+    with pytest.raises(ValueError, match=message + "float8"):
+        np.asarray(tensor)
+    path.unlink()
+    with pytest.raises(FileNotFoundError):
+        np.asarray(tensor)

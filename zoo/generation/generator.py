@@ -140,7 +140,8 @@ class Generator:
         if self.max_length is not None:
             checks.append(
                 tf.debugging.Assert(
-                    width <= self.max_length,
+                    # No sum, which could be more than 32 bits hold.
+                    options["max_length"] <= self.max_length - prompt,
                     [
                         "The longest prompt and `max_length` must fit the positions of the model, "
                         f"{self.max_length}. Received: a prompt of",

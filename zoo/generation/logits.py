@@ -56,7 +56,9 @@ def ban_ngrams(logits, tokens, lengths, size):
         last = tf.gather(tokens, tf.maximum(lengths - d, 0)[:, None], axis=1, batch_dims=1)
         return d + 1, repeated & (tf.roll(tokens, d, axis=1) == last)
 
-    _, repeated = tf.while_loop(lambda d, _: d < size, same_before, (1, repeated))
+    # No longer than the row: the size is anybody's who asks a server.
+    most = tf.minimum(size, width)
+    _, repeated = tf.while_loop(lambda d, _: d < most, same_before, (1, repeated))
     return _scatter_min(logits, tokens, tf.where(repeated, NEVER, tf.float32.max))
 
 

@@ -52,6 +52,10 @@ class Sampling:
             if isinstance(value, bool) or not isinstance(value, kinds):
                 kind = "an integer" if whole else "a number"
                 raise ValueError(f"`{field.name}` must be {kind}. Received: {field.name}={value!r}")
+            if whole and value > np.iinfo("int32").max:
+                raise ValueError(
+                    f"`{field.name}` must be below 2 ** 31. Received: {field.name}={value}"
+                )
         for test, rule in _RULES:
             if not test(self):
                 raise ValueError(f"{rule}. Received: {self}")
@@ -64,19 +68,23 @@ class Sampling:
 #: dtype of each option as an input of a graph.
 DTYPES = {f.name: tf.int32 if isinstance(f.default, int) else tf.float32 for f in fields(Sampling)}
 
+_MOST = float(np.finfo("float32").max)
+
 # Each a test of the options, of numbers or of tensors, and what it asks for.
 _RULES = (
     (lambda s: s.max_length >= 1, "`max_length` must be at least 1"),
     (lambda s: s.min_length >= 0, "`min_length` must be at least 0"),
     (lambda s: s.min_length <= s.max_length, "`min_length` must be at most `max_length`"),
     (lambda s: s.temperature >= 0, "`temperature` must be at least 0"),
-    (lambda s: s.temperature < np.inf, "`temperature` must be finite"),
+    (lambda s: s.temperature <= _MOST, "`temperature` must be finite"),
     (lambda s: s.top_k >= 0, "`top_k` must be at least 0"),
     (lambda s: s.top_p > 0, "`top_p` must be more than 0"),
     (lambda s: s.top_p <= 1, "`top_p` must be at most 1"),
     (lambda s: s.num_beams >= 1, "`num_beams` must be at least 1"),
     (lambda s: s.length_penalty >= 0, "`length_penalty` must be at least 0"),
+    (lambda s: s.length_penalty <= _MOST, "`length_penalty` must be finite"),
     (lambda s: s.repetition_penalty >= 1, "`repetition_penalty` must be at least 1"),
+    (lambda s: s.repetition_penalty <= _MOST, "`repetition_penalty` must be finite"),
     (lambda s: s.no_repeat_ngram >= 0, "`no_repeat_ngram` must be at least 0"),
     (
         lambda s: (s.temperature > 0) | ((s.top_k == 0) & (s.top_p == 1)),

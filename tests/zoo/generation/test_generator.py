@@ -83,6 +83,8 @@ def test_no_ngram_comes_twice(toy, generator, rows, size):
     answer = generator(PROMPTS, Sampling(max_length=count, no_repeat_ngram=size))
     found = rows(answer)
     assert found == [greedy(toy, prompt, count, change=change) for prompt in PROMPTS]
+    longer = generator(PROMPTS, Sampling(max_length=count, no_repeat_ngram=2**31 - 1))
+    assert rows(longer) == [greedy(toy, prompt, count) for prompt in PROMPTS]
     for prompt, added in zip(PROMPTS[:2], found, strict=False):
         ids = [*prompt, *added]
         ngrams = [tuple(ids[i : i + size]) for i in range(len(ids) - size + 1)]
@@ -200,6 +202,8 @@ def test_options_that_come_as_tensors_are_checked(generator):
         ({"top_k": tf.constant(5)}, "must go with a `temperature` above 0"),
         ({"num_beams": tf.constant(0)}, "`num_beams` must be at least 1"),
         ({"max_length": tf.constant(39)}, "must fit the positions of the model, 40"),
+        ({"max_length": tf.constant(2**31 - 1)}, "must fit the positions of the model, 40"),
+        ({"repetition_penalty": tf.constant(np.inf)}, "`repetition_penalty` must be finite"),
     ):
         with pytest.raises(tf.errors.InvalidArgumentError, match=message):
             call(**options)
