@@ -116,3 +116,22 @@ def read_json(path):
     if not isinstance(found, dict):
         raise ValueError(f"{path.name} must be a JSON object. Received: {str(path)!r}")
     return found
+
+
+def read_config(name, folder):
+    """The object in a folder's `config.json`.
+
+    Args:
+        name: str. The argument that the folder was given as, for messages.
+        folder: Path.
+
+    Raises:
+        ValueError: the file is of one of this package's presets.
+    """
+    config = read_json(folder / "config.json")
+    if "registered_name" in config:
+        raise ValueError(
+            f"`{name}` must be a published checkpoint; `from_preset` reads presets. Received: "
+            f"{name}={str(folder)!r}, a preset"
+        )
+    return config

@@ -1,5 +1,6 @@
 import json
 import zipfile
+from pathlib import Path
 
 import keras
 
@@ -20,7 +21,7 @@ def load_model(path, **options):
         keras.Model.
 
     Raises:
-        ValueError: there is no such file, or it is no `.keras` file.
+        ValueError: there is no such file, or it is no `.keras` file, such as a preset's folder.
 
     Example:
     >>> import tempfile
@@ -30,6 +31,11 @@ def load_model(path, **options):
     >>> load_model(path).name
     'gpt2'
     """
+    if Path(path).is_dir():
+        raise ValueError(
+            "`path` must be a `.keras` file; a class's `from_preset` reads a preset's folder. "
+            f"Received: path={str(path)!r}"
+        )
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             if "config.json" in archive.namelist():

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 
 from . import preset as presets
+from .given import check_no_text, check_targets
 from .layer_flags import changed_flags, layer_flags, set_flags
 
 
@@ -39,6 +40,35 @@ class ZooModel(keras.Model):
     def preprocessor(self):
         """Text in, inputs out. Made on first use: the graph itself needs no TensorFlow."""
         return self.make_preprocessor()
+
+    def __call__(self, *args, **kwargs):
+        if args:
+            check_no_text("inputs", args[0])
+        return super().__call__(*args, **kwargs)
+
+    def fit(self, x=None, y=None, *args, **kwargs):
+        """As Keras's.
+
+        Raises:
+            ValueError: `x` is text, or `y` is a list of numbers or text.
+        """
+        _check_data(x, y)
+        try:
+            return super().fit(x, y, *args, **kwargs)
+        except Exception:
+            # A function whose first trace failed makes no variables: the next call needs another.
+            self.train_function = None
+            raise
+
+    def evaluate(self, x=None, y=None, *args, **kwargs):
+        """As Keras's. Raises as `fit`."""
+        _check_data(x, y)
+        return super().evaluate(x, y, *args, **kwargs)
+
+    def predict(self, x, *args, **kwargs):
+        """As Keras's. Raises as `fit`."""
+        _check_data(x)
+        return super().predict(x, *args, **kwargs)
 
     @property
     def transient_variables(self):
@@ -102,6 +132,12 @@ class ZooModel(keras.Model):
                 has no such argument.
         """
         return presets.load_preset(preset, cls, overrides)
+
+
+def _check_data(x, y=None):
+    check_no_text("x", x)
+    if y is not None:
+        check_targets(y)
 
 
 def _check_no_more(cls, arguments):

@@ -43,17 +43,7 @@ class Preprocessor(tf.Module):
         Returns:
             dict of tensors: the model's inputs, `padding_mask` (B, L) bool among them.
         """
-        if isinstance(tokens, (list, tuple)):
-            if not all(isinstance(words, (list, tuple)) for words in tokens):
-                raise ValueError(
-                    "`tokens` must be a list of sentences, each a list of words. Received: "
-                    f"tokens={reprlib.repr(tokens)}"
-                )
-            try:
-                tokens = tf.ragged.constant(tokens, dtype=tf.string, ragged_rank=1)
-            except (TypeError, ValueError) as error:
-                raise _no_strings("tokens", tokens) from error
-        tokens = self.pad(tokens)
+        tokens = self.pad(listed_words(tokens))
         return {**self.encode(tokens), "padding_mask": padding_mask(tokens)}
 
     def pad(self, tokens):
@@ -80,6 +70,27 @@ class Preprocessor(tf.Module):
     @classmethod
     def from_config(cls, config):
         return cls(**config)
+
+
+def listed_words(tokens):
+    """Lists of words as a ragged string (B, (W)) tensor; whatever is no list is handed back.
+
+    Raises:
+        ValueError: it is one string, a list of strings, or there are other things in the lists.
+    """
+    if not isinstance(tokens, (list, tuple, str, bytes)):
+        return tokens
+    if isinstance(tokens, (str, bytes)) or not all(
+        isinstance(words, (list, tuple)) for words in tokens
+    ):
+        raise ValueError(
+            "`tokens` must be a list of sentences, each a list of words. Received: "
+            f"tokens={reprlib.repr(tokens)}"
+        )
+    try:
+        return tf.ragged.constant(tokens, dtype=tf.string, ragged_rank=1)
+    except (TypeError, ValueError) as error:
+        raise _no_strings("tokens", tokens) from error
 
 
 def padding_mask(tokens):

@@ -3,6 +3,7 @@
 import difflib
 import fnmatch
 import importlib
+import inspect
 import json
 import os
 import shutil
@@ -174,10 +175,15 @@ def load_preset(name_or_directory, cls: type | None = None, overrides: dict | No
             module, _, function = preset.reader.partition(":")
             read = getattr(importlib.import_module(f"..{module}", __name__), function)
             return read(preset, cls, overrides or {})
-    return load(preset_folder(name_or_directory), cls, overrides)
+    return load(preset_folder(name_or_directory), cls, overrides, str(name_or_directory))
 
 
-def load(directory, cls: type | None = None, overrides: dict | None = None) -> keras.Model:
+def load(
+    directory,
+    cls: type | None = None,
+    overrides: dict | None = None,
+    name: str | None = None,
+) -> keras.Model:
     """Rebuilds a model from a preset folder.
 
     Args:
@@ -186,25 +192,30 @@ def load(directory, cls: type | None = None, overrides: dict | None = None) -> k
         overrides: constructor arguments of the wanted class to change (dropout, statefulness); they
             must leave the shapes of the weights as they are. A dict under the name of a part
             changes that part's: `{"backbone": {"dropout": 0.1}}`.
+        name: the preset's, for messages; by default the folder.
 
     Raises:
-        ValueError: the folder holds no model of class `cls`, or weights that do not fit.
+        ValueError: the folder is no preset's, holds no model of class `cls`, or weights that do not
+            fit.
     """
     directory = Path(directory)
+    name = str(directory) if name is None else name
     config = json.loads((directory / CONFIG).read_text())
+    if "registered_name" not in config:
+        raise ValueError(
+            f"`preset` must be a folder written by `save_to_preset`. Received: preset={name!r}, "
+            f"whose {CONFIG} is another one; `from_checkpoint` reads published weights"
+        )
     import_classes(config)
     wanted = _find_class(config, cls)
     if wanted is None:
-        name = getattr(cls, "__name__", "model")
-        raise ValueError(
-            f"`preset` must hold a {name}. Received: {str(directory)!r}, "
-            f"which holds a {config['class_name']}"
-        )
-    for name, value in (overrides or {}).items():
-        if isinstance(value, dict) and "config" in (wanted["config"].get(name) or {}):
-            wanted["config"][name]["config"].update(value)  # arguments of a part, e.g. the backbone
+        raise wrong_class(cls, name, config["class_name"], "backbone" not in config["config"])
+    for argument, value in (overrides or {}).items():
+        if isinstance(value, dict) and "config" in (wanted["config"].get(argument) or {}):
+            # Arguments of a part, e.g. the backbone.
+            wanted["config"][argument]["config"].update(value)
         else:
-            wanted["config"][name] = value
+            wanted["config"][argument] = value
     model = keras.saving.deserialize_keras_object(config)
     tensors = read_safetensors(directory / WEIGHTS)
     variables = saved_variables(model)
@@ -214,6 +225,22 @@ def load(directory, cls: type | None = None, overrides: dict | None = None) -> k
     while cls is not None and not isinstance(model, cls):
         model = model.backbone
     return model
+
+
+def wrong_class(cls, name: str, held: str, is_backbone: bool) -> ValueError:
+    """The error of a preset that holds a model of another class than `cls`.
+
+    Args:
+        name: the preset's. held: the name of its model's class.
+        is_backbone: whether that is one, upon which a task can be put.
+    """
+    wanted = getattr(cls, "__name__", "model")
+    hint = ""
+    if is_backbone and "backbone" in inspect.signature(cls).parameters:
+        hint = f"; a new head goes upon that: {wanted}({held}.from_preset({name!r}), …)"
+    return ValueError(
+        f"`preset` must hold a {wanted}. Received: preset={name!r}, which holds a {held}{hint}"
+    )
 
 
 def _without_training(config):

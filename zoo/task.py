@@ -33,6 +33,25 @@ class TaskModel(ZooModel):
             "backbone": backbone and keras.saving.serialize_keras_object(backbone),
         }
 
+    def compile(self, optimizer="rmsprop", loss=None, *args, **kwargs):
+        """As Keras's, without a loss.
+
+        Raises:
+            ValueError: a loss is given.
+        """
+        if loss is not None:  # refused before Keras keeps it, beyond the next `compile`
+            raise ValueError(
+                f"`loss` must not be given to `compile`: {type(self).__name__} has its own. "
+                f"Received: loss={loss!r}"
+            )
+        super().compile(optimizer, None, *args, **kwargs)
+
+    def compile_from_config(self, config):
+        # Keras's own passes over a `compile` that is not its own.
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        if self.built:
+            self.optimizer.build(self.trainable_variables)
+
     def total_loss(self, loss):
         """What `compute_loss` returns: the loss of the data, and the penalties of the weights.
 
@@ -42,16 +61,7 @@ class TaskModel(ZooModel):
         return self.loss_of_replica(sum(self.losses, start=loss))
 
     def loss_of_replica(self, loss):
-        """The loss as a replica's step has to return it.
-
-        Raises:
-            ValueError: a loss was given to `compile`.
-        """
-        if getattr(self, "loss", None) is not None:
-            raise ValueError(
-                f"`loss` must not be given to `compile`: {type(self).__name__} has its own. "
-                f"Received: loss={self.loss!r}"
-            )
+        """The loss as a replica's step has to return it."""
         # Keras's own step sums the replicas' losses; this hook divides by their number.
         return self._aggregate_additional_loss(loss)
 

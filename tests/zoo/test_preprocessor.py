@@ -85,6 +85,8 @@ def test_errors():
         Lengths().tokens(["a", "b"])
     with pytest.raises(ValueError, match=r"`tokens` must hold strings. Received: tokens=\[\[1"):
         Lengths().tokens([[1, 2], [3]])
+    with pytest.raises(ValueError, match="`tokens` must be a list of sentences.*'a b'"):
+        Lengths().tokens("a b")
     with pytest.raises(NotImplementedError, match="Preprocessor must implement `encode`"):
         Preprocessor()(["a"])
 

@@ -83,8 +83,23 @@ def test_backbone_out_of_a_task(model, folder):
     assert_same_weights(model.backbone, elmo)
     assert type(zoo.Backbone.from_preset(folder)) is zoo.Elmo
     assert type(zoo.TaskModel.from_preset(folder)) is zoo.ElmoLM
-    with pytest.raises(ValueError, match="`preset` must hold a CachedElmo.*holds a ElmoLM"):
+    with pytest.raises(ValueError, match="`preset` must hold a CachedElmo.*holds a ElmoLM$"):
         zoo.CachedElmo.from_preset(folder)
+    model.backbone.save_to_preset(folder)
+    hint = r"holds a Elmo; a new head goes upon that: Tagger\(Elmo.from_preset\('.*saved'\), …\)"
+    with pytest.raises(ValueError, match=hint):
+        zoo.Tagger.from_preset(folder)
+
+
+def test_a_folder_is_read_by_what_wrote_it(folder, tmp_path):
+    with pytest.raises(ValueError, match="`path` must be a `.keras` file.*`from_preset`.*saved'"):
+        zoo.load_model(folder)
+    for cls in (zoo.Bert, zoo.GPT2):
+        with pytest.raises(ValueError, match="must be a published checkpoint; `from_preset` reads"):
+            cls.from_checkpoint(folder)
+    (tmp_path / "config.json").write_text('{"model_type": "bert"}')
+    with pytest.raises(ValueError, match="`save_to_preset`. .*`from_checkpoint` reads published"):
+        zoo.Bert.from_preset(tmp_path)
 
 
 def test_overrides(model, folder):
@@ -176,10 +191,22 @@ def test_layers_frozen_later_stay_frozen(tmp_path):
 
 def test_a_task_takes_no_other_loss():
     model = zoo.GPT2CausalLM(zoo.GPT2(vocabulary_size=9, **TINY))
-    model.compile("sgd", loss="mse", run_eagerly=True)
-    inputs = {"token_ids": np.ones((1, 3), "int32"), "padding_mask": np.ones((1, 3), bool)}
     with pytest.raises(ValueError, match="`loss` must not be given to `compile`: .* loss='mse'"):
-        model.evaluate(inputs, verbose=0)
+        model.compile("sgd", loss="mse")
+    # Keras would keep the loss.
+    model.compile("sgd", run_eagerly=True)
+    inputs = {"token_ids": np.ones((1, 3), "int32"), "padding_mask": np.ones((1, 3), bool)}
+    assert model.evaluate(inputs, verbose=0) > 0
+
+
+def test_a_file_keeps_what_compile_was_given(tmp_path):
+    model = zoo.GPT2CausalLM(zoo.GPT2(vocabulary_size=9, **TINY))
+    model.compile(keras.optimizers.Adam(0.25))
+    model.optimizer.build(model.trainable_variables)
+    model.save(tmp_path / "model.keras")
+    copy = zoo.load_model(tmp_path / "model.keras")
+    assert copy.compiled and copy.optimizer.learning_rate == 0.25
+    assert len(copy.optimizer.variables) == len(model.optimizer.variables)
 
 
 def test_half_precision_on_disk(model, folder, tmp_path):

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..checkpoints import assign_weights
-from ..huggingface import read_json, read_tensors
+from ..huggingface import read_config, read_json, read_tensors
 from ..stored_tensor import StoredTensor
 from .vocabulary import read_vocabulary
 from .weights import encoder_parts, table
@@ -136,7 +136,7 @@ def read_checkpoint(path, allow_pickle=False):
 
 
 def _read_hugging_face(folder, allow_pickle):
-    config = _read_json(folder / "config.json")
+    config = read_config("path", folder)
     kind = config.get("model_type", "bert")
     positions = config.get("position_embedding_type", "absolute")
     if kind != "bert" or positions != "absolute" or config.get("is_decoder"):

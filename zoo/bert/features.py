@@ -2,6 +2,7 @@ import keras
 from keras import ops
 
 from ..backbone import Backbone, fresh_inputs
+from ..given import check_backbone
 from ..preset import import_classes
 from .pooler import Pooler
 
@@ -49,6 +50,7 @@ class BertFeatures(Backbone):
         name="bert_features",
         **kwargs,
     ):
+        check_backbone(backbone)
         number = backbone.output["layer_outputs"].shape[1]
         if combine not in ("concatenate", "sum", "separate"):
             raise ValueError(

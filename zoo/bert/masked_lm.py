@@ -5,6 +5,7 @@ from keras import ops
 
 from ...layers.masked_lm_head import MaskedLMHead
 from ..backbone import fresh_inputs
+from ..given import check_backbone
 from ..mean_loss import mean_loss
 from .backbone import initializer
 from .task import BertTask
@@ -44,6 +45,7 @@ class BertMaskedLM(BertTask):
     head_parts = MASKED_LM_PARTS
 
     def __init__(self, backbone, top_k=5, dtype=None, name="bert_masked_lm", **kwargs):
+        check_backbone(backbone)
         if top_k < 1:
             raise ValueError(f"`top_k` must be at least 1. Received: top_k={top_k}")
         # === Layers ===

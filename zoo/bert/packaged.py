@@ -4,7 +4,7 @@ import importlib.util
 from pathlib import Path
 
 from ..files import sha256
-from ..preset import WEIGHTS
+from ..preset import WEIGHTS, wrong_class
 from .backbone import Bert
 
 
@@ -20,9 +20,7 @@ def load(preset, cls, overrides):
         ValueError: a `cls` is wanted that this is not, or the weights are other ones.
     """
     if cls is not None and not issubclass(Bert, cls):
-        raise ValueError(
-            f"`preset` must hold a {cls.__name__}. Received: {preset.name!r}, which holds a Bert"
-        )
+        raise wrong_class(cls, preset.name, "Bert", is_backbone=True)
     folder = package_folder(preset)
     found = sha256(folder / WEIGHTS)
     if found != preset.sha256:

@@ -1,7 +1,7 @@
 import keras
 import tensorflow as tf
 
-from ..preprocessor import Preprocessor, batch_of_strings, padding_mask
+from ..preprocessor import Preprocessor, batch_of_strings, listed_words, padding_mask
 from ..text import packing
 from ..text.word_piece import END, MASK, PADDING, START, UNKNOWN, WordPiece
 
@@ -240,8 +240,7 @@ def _flat(segment):
 
 def _words(tokens):
     """Words as ragged (B, (W)), and the width they shall be padded to or None."""
-    if isinstance(tokens, (list, tuple)):
-        tokens = tf.ragged.constant(tokens, dtype=tf.string, ragged_rank=1)
+    tokens = listed_words(tokens)
     if isinstance(tokens, tf.RaggedTensor):
         return tokens.with_row_splits_dtype(tf.int64), None
     tokens = tf.convert_to_tensor(tokens, tf.string)

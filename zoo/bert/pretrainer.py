@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from ...layers.next_sentence_head import NextSentenceHead
+from ..given import check_backbone
 from ..mean_loss import mean_loss
 from .backbone import initializer
 from .masked_lm import (
@@ -49,6 +50,7 @@ class BertPretrainer(BertTask):
     head_parts = (*MASKED_LM_PARTS, *NEXT_SENTENCE_PARTS)
 
     def __init__(self, backbone, dtype=None, name="bert_pretrainer", **kwargs):
+        check_backbone(backbone)
         if backbone.pooling != "cls":
             raise ValueError(
                 '`backbone` must have pooling "cls", which next sentences are told by. Received: '

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from ..backbone import fresh_inputs
+from ..given import check_backbone
 from ..mean_loss import mean_loss
 from .backbone import initializer
 from .task import BertTask
@@ -66,6 +67,7 @@ class BertSpanQA(BertTask):
         name="bert_span_qa",
         **kwargs,
     ):
+        check_backbone(backbone)
         if window_length is None:
             window_length = min(384, backbone.max_length)
         if not 5 <= window_length <= backbone.max_length:

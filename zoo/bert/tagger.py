@@ -4,9 +4,10 @@ import keras
 
 from ...layers.gather_words import GatherWords
 from ..backbone import fresh_inputs
+from ..given import check_backbone, distinct_names
 from ..tagger.head import new_crf, tag_loss, tag_outputs
 from .backbone import initializer
-from .task import BertTask, check_labels, class_config, dropout_from, labels_from
+from .task import BertTask, class_config, dropout_from, labels_from
 from .weights import CLASSIFIER_PARTS
 
 
@@ -63,12 +64,13 @@ class BertTagger(BertTask):
     ):
         if head not in ("softmax", "crf"):
             raise ValueError(f'`head` must be "softmax" or "crf". Received: head={head!r}')
+        check_backbone(backbone)
         if not backbone.splits_words:
             raise ValueError(
                 "`backbone` must be one that splits words; `Tagger` takes any. Received: "
                 f"{type(backbone).__name__}"
             )
-        tags = check_labels("tags", tags)
+        tags = distinct_names("tags", tags)
         # === Layers ===
         gather = GatherWords(dtype=dtype, name="gather_words")
         drop = keras.layers.Dropout(dropout, dtype=dtype, name="dropout")
@@ -114,6 +116,7 @@ class BertTagger(BertTask):
         over sentences of the negative log-likelihood.
 
         Raises:
+            ValueError: `y` has another shape than the words.
             tf.errors.InvalidArgumentError: an id at a word is no tag's; see `tag_loss`.
         """
         loss = tag_loss(y, y_pred["logits"], x["word_mask"], self.crf, sample_weight)

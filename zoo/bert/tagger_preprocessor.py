@@ -1,7 +1,7 @@
 import keras
 import tensorflow as tf
 
-from ..preprocessor import Preprocessor
+from ..preprocessor import Preprocessor, listed_words
 from ..preset import import_classes
 
 
@@ -33,9 +33,7 @@ class BertTaggerPreprocessor(Preprocessor):
 
         Every row is padded to one word at least. See `BertPreprocessor.tokens`.
         """
-        if isinstance(tokens, (list, tuple)):
-            tokens = tf.ragged.constant(tokens, dtype=tf.string, ragged_rank=1)
-        inputs = self.encoder.tokens(self.pad(tokens))
+        inputs = self.encoder.tokens(self.pad(listed_words(tokens)))
         # Only [CLS] stands at 0: words that were cut off and padding have that position.
         return {**inputs, "word_mask": inputs["word_positions"] > 0}
 

@@ -130,17 +130,3 @@ def dropout_from(checkpoint):
         return {}
     found = checkpoint.config.get("classifier_dropout")
     return {"dropout": checkpoint.config["hidden_dropout_prob"] if found is None else found}
-
-
-def check_labels(name, labels):
-    """Refuses what are not distinct names of classes, given as the argument `name`.
-
-    Raises:
-        ValueError: a name is there twice, or there is none.
-    """
-    labels = list(labels)
-    if not all(isinstance(x, str) for x in labels) or not 0 < len(labels) == len(set(labels)):
-        raise ValueError(
-            f"`{name}` must be distinct names, at least one. Received: {name}={labels}"
-        )
-    return labels

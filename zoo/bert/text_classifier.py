@@ -4,9 +4,11 @@ import keras
 from keras import ops
 
 from ..backbone import fresh_inputs
+from ..given import check_backbone, distinct_names
+from ..id_check import checked_ids
 from ..mean_loss import mean_loss
 from .backbone import initializer
-from .task import BertTask, check_labels, class_config, dropout_from, labels_from
+from .task import BertTask, class_config, dropout_from, labels_from
 from .weights import CLASSIFIER_PARTS
 
 
@@ -54,8 +56,9 @@ class BertTextClassifier(BertTask):
         name="bert_text_classifier",
         **kwargs,
     ):
+        check_backbone(backbone)
         if labels is not None:
-            labels = check_labels("labels", labels)
+            labels = distinct_names("labels", labels)
             if num_classes not in (None, len(labels)):
                 raise ValueError(
                     "`num_classes` must be the number of `labels`. Received: "
@@ -103,12 +106,17 @@ class BertTextClassifier(BertTask):
     ):
         """The mean over texts of the cross-entropy with class ids `y` (B,), or of the squared error
         with numbers; the penalties of the weights are added.
+
+        Raises:
+            ValueError: `y` has another shape, such as that of one-hot rows.
+            tf.errors.InvalidArgumentError: an id is no class's; see `checked_ids`.
         """
         logits = y_pred["logits"]
         if self.num_classes == 1:
             y = ops.reshape(ops.cast(y, "float32"), (-1,))
             each = ops.square(logits[:, 0] - y)
         else:
+            y = checked_ids(y, self.num_classes, "classes")
             y = ops.reshape(ops.cast(y, "int32"), (-1,))
             each = ops.sparse_categorical_crossentropy(y, logits, from_logits=True)
         return self.total_loss(mean_loss(each, sample_weight=sample_weight))

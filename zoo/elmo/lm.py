@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from ...layers.lm_head import LMHead
+from ..given import check_backbone
 from ..mean_loss import mean_loss
 from ..task import TaskModel
 
@@ -60,6 +61,7 @@ class ElmoLM(TaskModel):
         name="elmo_lm",
         **kwargs,
     ):
+        check_backbone(backbone)
         # === Layers ===
         head = LMHead(len(vocabulary), num_sampled=num_sampled, dtype=dtype, name="lm_head")
         output_dropout = keras.layers.Dropout(dropout, name="output_dropout")

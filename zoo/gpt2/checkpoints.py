@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..checkpoints import assign_weights
-from ..huggingface import read_json, read_tensors
+from ..huggingface import read_config, read_json, read_tensors
 from ..stored_tensor import StoredTensor
 from .layouts import LAYOUTS, weight_table
 from .vocabulary import read_vocabulary
@@ -135,7 +135,7 @@ def _read_arrays(directory):
 
 def _read_hugging_face(directory, allow_pickle):
     path = directory / "config.json"
-    config = read_json(path)
+    config = read_config("directory", directory)
     kind = config.get("model_type", "gpt2")
     if kind not in ACTIVATIONS:
         raise ValueError(

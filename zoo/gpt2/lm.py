@@ -6,6 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from ..given import check_backbone
 from ..mean_loss import mean_loss
 from ..preset import CONFIG
 from ..task import TaskModel
@@ -38,6 +39,7 @@ class GPT2CausalLM(TaskModel):
     """
 
     def __init__(self, backbone, dtype=None, name="gpt2_causal_lm", **kwargs):
+        check_backbone(backbone)
         inputs = backbone.input
         hidden = backbone(inputs)["sequence_output"]  # (B, L, D)
         logits = backbone.token_embedding(hidden, reverse=True)

@@ -4,8 +4,8 @@ from keras import ops
 
 from ...layers.crf import CRF
 from ...layers.crf_constraints import crf_constraints
+from ..id_check import checked_ids
 from ..mean_loss import mean_loss
-from .tag_check import checked_tags
 
 
 def new_crf(tags, head, scheme):
@@ -60,10 +60,11 @@ def tag_loss(y, logits, mask, crf, sample_weight=None):
         scalar float32, in nats.
 
     Raises:
-        tf.errors.InvalidArgumentError: an id at a word is no tag's; see `checked_tags`.
+        ValueError: `y` has another shape than the words.
+        tf.errors.InvalidArgumentError: an id at a word is no tag's; see `checked_ids`.
     """
     mask = ops.cast(mask, "bool")
-    y = checked_tags(y, mask, logits.shape[-1])
+    y = checked_ids(y, logits.shape[-1], "tags", mask)
     if crf is not None:
         each = -crf.log_likelihood(logits, y, padding_mask=mask)
         return mean_loss(each, sample_weight=sample_weight)

@@ -7,6 +7,7 @@ from ...layers.character_cnn import CharacterCNN
 from ...layers.distinct_rows import DistinctRows
 from ...layers.take_rows import TakeRows
 from ..backbone import Backbone
+from ..given import distinct_names
 from ..task import TaskModel
 from ..text.character_constants import NUM_CHARACTERS
 from .encoding import PLACES, encode, encoder_inputs
@@ -86,10 +87,7 @@ class Tagger(TaskModel):
         _check("encoder_layers", encoder_layers, ("mix", "top"))
         _check("encoder_at", encoder_at, tuple(PLACES))
         _check("head", head, ("crf", "softmax"))
-        if not tags or len(set(tags)) < len(tags):
-            raise ValueError(
-                f"`tags` must be distinct names, at least one. Received: tags={list(tags)}"
-            )
+        tags = distinct_names("tags", tags)
         if num_layers < 1:
             raise ValueError(f"`num_layers` must be at least 1. Received: num_layers={num_layers}")
         if backbone is None and words is None and character_filters is None:
@@ -129,7 +127,7 @@ class Tagger(TaskModel):
         drop = keras.layers.Dropout(dropout, dtype=dtype, name="dropout")
         # Scores are compared and summed over whole sentences: float32 under every policy.
         scores = keras.layers.Dense(len(tags), dtype="float32", name="scores")
-        crf = new_crf(list(tags), head, scheme)
+        crf = new_crf(tags, head, scheme)
 
         # === Functional graph ===
         mask = keras.Input((None,), dtype="bool", name="padding_mask")
@@ -173,7 +171,7 @@ class Tagger(TaskModel):
         )
 
         # === Config ===
-        self.tags = list(tags)
+        self.tags = tags
         self.words = None if words is None else list(words)
         self.encoder_training = encoder_training
         self.encoder_layers = encoder_layers
@@ -212,6 +210,7 @@ class Tagger(TaskModel):
         else over tokens; the penalties of the weights are added.
 
         Raises:
+            ValueError: `y` has another shape than the words.
             tf.errors.InvalidArgumentError: an id at a word is no tag's; see `tag_loss`.
         """
         loss = tag_loss(y, y_pred["logits"], x["padding_mask"], self.crf, sample_weight)

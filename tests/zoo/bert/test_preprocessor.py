@@ -144,6 +144,8 @@ def test_wrong_input(make):
         preprocessor([["the"]])
     with pytest.raises(ValueError, match="`tokens` must have rank 2"):
         preprocessor.tokens(tf.constant(["the"]))
+    with pytest.raises(ValueError, match=r"`tokens` must be a list of sentences.*\['the'\]"):
+        preprocessor.tokens(["the"])
     with pytest.raises(ValueError, match="`segments` must be one or two. Received: 3"):
         preprocessor.pack([preprocessor.tokenize_ids(["the"])] * 3)
 
