@@ -42,6 +42,8 @@ class SyncHttp:
                 ) from error
             except (OSError, http.client.HTTPException) as error:
                 connection.close()
+                if isinstance(error, http.client.BadStatusLine) and not isinstance(error, OSError):
+                    raise _no_http(self.address) from error
                 if not fresh:
                     continue  # the server has closed it meanwhile, as servers do with idle ones
                 raise _unavailable(error, self.address) from error
@@ -96,6 +98,8 @@ class AsyncHttp:
             raise ServingError(
                 grpc.StatusCode.DEADLINE_EXCEEDED, "no answer in time", self.address
             ) from error
+        except aiohttp.ClientResponseError as error:  # statuses are read: this was no answer
+            raise _no_http(self.address) from error
         except (aiohttp.ClientError, OSError) as error:
             raise _unavailable(error, self.address) from error
 
@@ -136,4 +140,9 @@ def _exchange(
 
 def _unavailable(error: Exception, address: str) -> ServingError:
     reason = " ".join(str(error).split()) or type(error).__name__
+    return ServingError(grpc.StatusCode.UNAVAILABLE, reason, address)
+
+
+def _no_http(address: str) -> ServingError:
+    reason = "no HTTP/1.1 answer; this may be the port of gRPC, whose address has no http://"
     return ServingError(grpc.StatusCode.UNAVAILABLE, reason, address)

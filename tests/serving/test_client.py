@@ -292,6 +292,19 @@ def test_redirects_are_not_followed(kind):
     assert Elsewhere.asked == 1
 
 
+def test_the_port_of_grpc_is_none_of_rest(server):
+    with Client(f"http://{server.address}", retry=NO_RETRY) as client:
+        with pytest.raises(ServingError, match="UNAVAILABLE: no HTTP/1.1 answer; .*port of gRPC"):
+            client.status("toy")
+
+    async def ask():
+        async with AsyncClient(f"http://{server.address}", retry=NO_RETRY) as client:
+            await client.status("toy")
+
+    with pytest.raises(ServingError, match="UNAVAILABLE: no HTTP/1.1 answer; .*port of gRPC"):
+        asyncio.run(ask())
+
+
 def test_a_slow_answer_exceeds_the_deadline(server):
     """A server that listens and never answers: its port is open, nobody reads."""
     import socket
