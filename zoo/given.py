@@ -33,7 +33,7 @@ def check_no_text(name, value):
     if holds_text(value):
         raise ValueError(
             f"`{name}` must be what the model's `preprocessor` makes of texts. "
-            f"Received: {name}={_short(value)}"
+            f"Received: {name}={short(value)}"
         )
 
 
@@ -47,7 +47,7 @@ def check_targets(y):
         plain = isinstance(part, (bool, int, float, str, bytes))
         if plain or holds_text(part):
             raise ValueError(
-                f"`y` must be an array or a tensor of numbers, such as ids. Received: y={_short(y)}"
+                f"`y` must be an array or a tensor of numbers, such as ids. Received: y={short(y)}"
             )
 
 
@@ -78,5 +78,6 @@ def check_backbone(backbone):
         )
 
 
-def _short(value):
+def short(value):
+    """A value on one line, for messages."""
     return " ".join(reprlib.repr(value).split())

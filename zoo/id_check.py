@@ -2,6 +2,8 @@
 
 import keras
 
+from .given import short
+
 
 def checked_ids(y, number, kind, mask=None):
     """Targets, if each is the id of a class or tag.
@@ -18,11 +20,11 @@ def checked_ids(y, number, kind, mask=None):
         y; in a graph it waits for the check.
 
     Raises:
-        ValueError: there is no `y`, or it has another shape.
+        ValueError: it is no array, or has another shape.
         tf.errors.InvalidArgumentError: there is an id that is none.
     """
-    if y is None:
-        raise ValueError(f"`y` must be ids of the {number} {kind}. Received: y=None")
+    if not hasattr(y, "shape"):  # None, a dict
+        raise ValueError(f"`y` must be ids of the {number} {kind}. Received: y={short(y)}")
     wanted = (None,) if mask is None else tuple(mask.shape)
     if not _fits(y.shape, wanted) and not (mask is None and _fits(y.shape, (None, 1))):
         raise ValueError(

@@ -46,6 +46,8 @@ def test_targets_have_a_shape():
             checked_ids(y, 2, "tags", mask)
     with pytest.raises(ValueError, match=r"of the 2 classes, of shape \(None,\). .*=\(4, 2\)"):
         checked_ids(np.zeros((4, 2)), 2, "classes")
+    with pytest.raises(ValueError, match="of the 2 classes. Received: y={'logits': "):
+        checked_ids({"logits": np.zeros(4)}, 2, "classes")
     for y in (np.ones(4), np.ones((4, 1))):
         assert checked_ids(y, 2, "classes").shape == y.shape
     with pytest.raises(tf.errors.InvalidArgumentError, match="of the 2 classes, from 0 on"):
