@@ -57,10 +57,11 @@ def distinct_names(name, value):
     Raises:
         ValueError: there is none, one is there twice, or it is no list of str.
     """
-    names = [] if isinstance(value, (str, bytes)) else list(value)
-    if not names or len(set(names)) < len(names) or not all(isinstance(x, str) for x in names):
+    names = value if isinstance(value, str) else list(value)
+    wrong = isinstance(names, str) or not all(isinstance(x, str) for x in names)
+    if wrong or not 0 < len(names) == len(set(names)):
         raise ValueError(
-            f"`{name}` must be distinct names, at least one. Received: {name}={value!r}"
+            f"`{name}` must be distinct names, at least one. Received: {name}={names!r}"
         )
     return names
 
