@@ -72,7 +72,7 @@ def test_pairs(write):
         (read_cola, "a\t1\tb\n", "file, line 1"),
         (read_mrpc, "2\t1\t1\ta\tb\n", "file, line 1"),
         (read_rte, "<pair>", "must be an XML file.*file"),
-        # Without the time of day, which would give the case another name in each of pytest's workers.
+        # Without the time of day: pytest's workers must give the case the same name.
         (read_rte, gzip.compress(b"<pair/>", mtime=0)[:-4], "must be a whole gzip file.*file"),
         (read_rte, RTE.format("MAYBE"), "pair 1: entailment='MAYBE'"),
     ],
