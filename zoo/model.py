@@ -26,6 +26,8 @@ class ZooModel(keras.Model):
         _check_no_more(type(self), kwargs)
         # A functional model computes in its layers' dtypes: the policy is kept for `get_config`.
         self._layers_dtype = None if dtype is None else keras.dtype_policies.get(dtype)
+        for x in keras.tree.flatten(inputs):
+            keras.ops.copy(x)  # Keras 3.12, Python 3.10's last, refuses inputs that nothing reads
         super().__init__(inputs=inputs, outputs=outputs, name=name)
         # Keras's constructor sets this before the model has layers: False would not reach them, and
         # True, out of a saved config, would thaw what the model has frozen.

@@ -18,6 +18,9 @@ class TaskModel(ZooModel):
     def __init__(self, *, backbone, inputs, outputs, dtype=None, **kwargs):
         super().__init__(inputs=inputs, outputs=outputs, dtype=dtype, **kwargs)
         self.backbone = backbone
+        if backbone is not None and backbone not in self._layers:
+            # Keras 3.12, Python 3.10's last, counts no layers beside the graph: ElmoLM's mixes.
+            self._layers.append(backbone)
 
     @property
     def transient_variables(self):
