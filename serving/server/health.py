@@ -11,7 +11,7 @@ from typing import Any
 import grpc
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
-from .grpc_calls import UNREADABLE, reader
+from .grpc_calls import UNREADABLE, reader, unary
 
 # Short, as TensorFlow Serving has them; "" is the whole server.
 SERVICES = ("", "PredictionService", "ModelService")
@@ -42,13 +42,13 @@ class Health:
         watch: Any = functools.partial(self._watch)
         watch.experimental_non_blocking = True  # no thread waits for the stop
         watch.experimental_thread_pool = self._threads
-        messages = {
-            "request_deserializer": reader(HealthCheckRequest),
-            "response_serializer": HealthCheckResponse.SerializeToString,
-        }
         handlers = {
-            "Check": grpc.unary_unary_rpc_method_handler(self._check, **messages),
-            "Watch": grpc.unary_stream_rpc_method_handler(watch, **messages),
+            "Check": unary(self._check, HealthCheckRequest, HealthCheckResponse),
+            "Watch": grpc.unary_stream_rpc_method_handler(
+                watch,
+                request_deserializer=reader(HealthCheckRequest),
+                response_serializer=HealthCheckResponse.SerializeToString,
+            ),
         }
         handler = grpc.method_handlers_generic_handler("grpc.health.v1.Health", handlers)
         server.add_generic_rpc_handlers((handler,))
@@ -62,8 +62,6 @@ class Health:
             self._threads.submit(self._end, send, service)
 
     def _check(self, request: Any, context: grpc.ServicerContext) -> Any:
-        if request is UNREADABLE:
-            context.abort(grpc.StatusCode.INTERNAL, UNREADABLE)
         status = self._status(request.service)
         if status == _UNKNOWN:
             context.set_code(grpc.StatusCode.NOT_FOUND)
