@@ -13,6 +13,7 @@ import tensorflow as tf
 from ..errors import invalid_argument
 from .batching import Batching
 from .cancellation import Cancellation
+from .gathering import Gathering
 from .ragged_batch import decode, encode, encoded_specs
 from .runner import Runner
 
@@ -70,7 +71,12 @@ class BatchedRunner:
         if observer is not None:
             body = _reporting(body)
             free = [tf.TensorSpec([None], tf.int64, "rows"), *free]
-        self._together = Runner(batching.batched(body, free, queue), free)
+        self._together = Gathering(
+            Runner(batching.batched(body, free, queue), free),
+            max_rows=batching.largest,
+            seconds=batching.batch_timeout_micros / 1e6,
+            runs=batching.num_batch_threads,
+        )
 
     def __call__(self, inputs: list[tf.Tensor], cancellation: Cancellation | None = None) -> list:
         """Runs with others. Cannot be cancelled: that would fail the others, too.
@@ -99,14 +105,15 @@ class BatchedRunner:
                 for tensor, padded in zip(inputs, self._padded, strict=True)
                 for part in (encode(tensor) if padded else [tensor])
             ]
+        count = int(rows.pop())
         if self._observer is None:
-            return self._together(inputs)
-        return self._observed(inputs, int(rows.pop()), self._observer)
+            return self._together(inputs, count)
+        return self._observed(inputs, count, self._observer)
 
     def _observed(self, inputs: list[tf.Tensor], count: int, observer: Observer) -> list:
         numbers = next(_requests) * _MAX_ROWS + np.arange(count)
         start = time.time()
-        *outputs, report = self._together([tf.constant(numbers), *inputs])
+        *outputs, report = self._together([tf.constant(numbers), *inputs], count)
         report = np.asarray(report)
         batches = [(int(row[0]), int(row[1])) for row in report if row[2] == 0]
         observer(batches, max(0.0, report[0, 3] - start))

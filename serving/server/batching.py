@@ -122,7 +122,7 @@ class Batching:
                 Tout=[output.dtype for output in computation.outputs],
                 num_batch_threads=self.num_batch_threads,
                 max_batch_size=self.max_batch_size,
-                batch_timeout_micros=self.batch_timeout_micros,
+                batch_timeout_micros=0,  # the requests have waited for each other already
                 max_enqueued_batches=self.max_enqueued_batches,
                 allowed_batch_sizes=self.execution_sizes,
                 enable_large_batch_splitting=self._splits,

@@ -43,7 +43,7 @@ def classification_outputs(signature: Signature) -> tuple[str, ...]:
     return tuple(name for name in (CLASSES, SCORES) if name in signature.definition.outputs)
 
 
-def fill_classification(result: Any, outputs: Mapping[str, tf.Tensor], count: int) -> None:
+def fill_classification(result: Any, outputs: Mapping[str, np.ndarray], count: int) -> None:
     """Writes a `ClassificationResult`: a list of labels and scores an example.
 
     Args:
@@ -57,32 +57,31 @@ def fill_classification(result: Any, outputs: Mapping[str, tf.Tensor], count: in
     Example:
     >>> from ..protos import ClassificationResponse
     >>> response = ClassificationResponse()
-    >>> fill_classification(response.result, {"scores": tf.constant([[0.25, 0.75]])}, 1)
+    >>> fill_classification(response.result, {"scores": np.array([[0.25, 0.75]], "float32")}, 1)
     >>> [item.score for item in response.result.classifications[0].classes]
     [0.25, 0.75]
     """
     for name, dtype in ((CLASSES, tf.string), (SCORES, tf.float32)):
         if name not in outputs:
             continue
-        tensor = outputs[name]
-        shape: Any = tensor.shape
+        received, shape = tf.as_dtype(outputs[name].dtype), outputs[name].shape
         if len(shape) != 2:
             raise invalid_argument(
                 f"Expected Tensor shape: [batch_size num_classes] but got {shape_text(shape)}"
             )
-        if tensor.dtype != dtype:
+        if received != dtype:
             raise invalid_argument(
-                f"Expected {name} Tensor of {type_name(dtype)}. Got: {type_name(tensor.dtype)}"
+                f"Expected {name} Tensor of {type_name(dtype)}. Got: {type_name(received)}"
             )
         if shape[0] != count:
             raise invalid_argument(f"Expected {name} output batch size of {count}. Got: {shape[0]}")
-    widths = [int(outputs[name].shape[1]) for name in (CLASSES, SCORES) if name in outputs]
+    widths = [outputs[name].shape[1] for name in (CLASSES, SCORES) if name in outputs]
     if widths[0] != widths[-1]:
         raise invalid_argument(
             f"Tensors class and score should match in dim_size(1). Got {widths[0]} vs. {widths[-1]}"
         )
-    labels = np.asarray(outputs[CLASSES]).tolist() if CLASSES in outputs else None
-    scores = np.asarray(outputs[SCORES]).tolist() if SCORES in outputs else None
+    labels = outputs[CLASSES].tolist() if CLASSES in outputs else None
+    scores = outputs[SCORES].tolist() if SCORES in outputs else None
     for row in range(count):
         classes = result.classifications.add().classes
         for column in range(widths[0]):

@@ -33,7 +33,7 @@ def check_regression(signature: Signature, check_method: bool = False) -> None:
         raise invalid_argument(f"No regression outputs found in SignatureDef: {definition}")
 
 
-def fill_regression(result: Any, outputs: Mapping[str, tf.Tensor], count: int) -> None:
+def fill_regression(result: Any, outputs: Mapping[str, np.ndarray], count: int) -> None:
     """Writes a `RegressionResult`: a value an example.
 
     Args:
@@ -47,12 +47,12 @@ def fill_regression(result: Any, outputs: Mapping[str, tf.Tensor], count: int) -
     Example:
     >>> from ..protos import RegressionResponse
     >>> response = RegressionResponse()
-    >>> fill_regression(response.result, {"outputs": tf.constant([[0.5], [2.0]])}, 2)
+    >>> fill_regression(response.result, {"outputs": np.array([[0.5], [2.0]], "float32")}, 2)
     >>> [item.value for item in response.result.regressions]
     [0.5, 2.0]
     """
-    tensor = outputs[OUTPUTS]
-    shape: Any = tensor.shape
+    array = outputs[OUTPUTS]
+    received, shape = tf.as_dtype(array.dtype), array.shape
     if len(shape) not in (1, 2) or (len(shape) == 2 and shape[1] != 1):
         raise invalid_argument(
             "Expected output Tensor shape to be either [batch_size] or [batch_size, 1] "
@@ -62,9 +62,7 @@ def fill_regression(result: Any, outputs: Mapping[str, tf.Tensor], count: int) -
         raise invalid_argument(
             f"Input batch size did not match output batch size: {count} vs. {shape[0]}"
         )
-    if tensor.dtype != tf.float32:
-        raise invalid_argument(
-            f"Expected output Tensor of DT_FLOAT.  Got: {type_name(tensor.dtype)}"
-        )
-    for value in np.asarray(tensor).reshape(-1).tolist():
+    if received != tf.float32:
+        raise invalid_argument(f"Expected output Tensor of DT_FLOAT.  Got: {type_name(received)}")
+    for value in array.reshape(-1).tolist():
         result.regressions.add().value = value

@@ -64,10 +64,10 @@ def predict(
         route.examples = len(batched[0]) if batched else 1
         tensors = {alias: tf.constant(array, dtypes[alias]) for alias, array in arrays.items()}
         outputs = servable.run(signature, tensors, cancellation)
-        outputs = {alias: outputs[alias].numpy() for alias in sorted(outputs)}
+        outputs = {alias: outputs[alias] for alias in sorted(outputs)}
     if rows:
         return {"predictions": to_rows(outputs)}
-    columns = {alias: to_json(alias, np.asarray(array)) for alias, array in outputs.items()}
+    columns = {alias: to_json(alias, array) for alias, array in outputs.items()}
     return {"outputs": next(iter(columns.values())) if len(columns) == 1 else columns}
 
 

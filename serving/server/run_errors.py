@@ -46,10 +46,20 @@ def run_error(
         text = text.replace(f"{hidden}/", "").replace(hidden, "")
     if _UNLIKE_SHAPES.match(text):
         # Only the batcher's own complaint starts so: an op's starts with the op's name.
-        return ServingError(
-            grpc.StatusCode.FAILED_PRECONDITION,
-            "Tensors with the same name from different tasks have different shapes and padding "
-            "is turned off. Set pad_variable_length_inputs to true, or ensure that all tensors "
-            "with the same name have equal dimensions starting with the first dim.",
-        )
+        return unlike_shapes()
     return ServingError(code, text)
+
+
+def unlike_shapes() -> ServingError:
+    """What requests of one batch are told whose rows have unlike shapes.
+
+    Example:
+    >>> unlike_shapes().code.name
+    'FAILED_PRECONDITION'
+    """
+    return ServingError(
+        grpc.StatusCode.FAILED_PRECONDITION,
+        "Tensors with the same name from different tasks have different shapes and padding is "
+        "turned off. Set pad_variable_length_inputs to true, or ensure that all tensors with the "
+        "same name have equal dimensions starting with the first dim.",
+    )

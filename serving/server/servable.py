@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import grpc
+import numpy as np
 import tensorflow as tf
 
 from ..errors import ServingError, invalid_argument
@@ -30,7 +31,7 @@ from .run_errors import run_error
 from .runners import Runners
 from .saved_model import load_saved_model, read_meta_graph
 from .signature import CLASSIFY, PREDICT, REGRESS, Signature, is_dense
-from .tensors import to_proto
+from .tensors import as_array, to_proto
 
 DEFAULT_SIGNATURE = "serving_default"
 
@@ -62,7 +63,7 @@ class Servable:
     >>> module, path = Doubler(), tempfile.mkdtemp()
     >>> tf.saved_model.save(module, path, signatures=module.double)
     >>> servable = Servable("doubler", 1, path)
-    >>> servable.run("serving_default", {"x": tf.constant([1.0, 2.0])})["y"].numpy()
+    >>> servable.run("serving_default", {"x": tf.constant([1.0, 2.0])})["y"]
     array([2., 4.], dtype=float32)
     """
 
@@ -194,7 +195,7 @@ class Servable:
 
     def run(
         self, signature: str, tensors: Mapping[str, Any], cancellation: Cancellation | None = None
-    ) -> dict[str, tf.Tensor]:
+    ) -> dict[str, np.ndarray]:
         """Runs a signature on arrays or tensors by name; returns all its outputs.
 
         Raises:
@@ -252,7 +253,7 @@ class Servable:
         wanted: tuple[str, ...],
         api: str,
         cancellation: Cancellation | None,
-    ) -> dict[str, tf.Tensor]:
+    ) -> dict[str, np.ndarray]:
         signature.check_dtypes(tensors)
         try:
             runner, names = self._runners.of(signature, wanted)
@@ -264,12 +265,12 @@ class Servable:
 
     def _call(
         self, runner: Any, tensors: list[tf.Tensor], api: str, cancellation: Cancellation | None
-    ) -> Sequence[tf.Tensor]:
+    ) -> list[np.ndarray]:
         if cancellation is not None:
             cancellation.check()
         start = time.perf_counter()
         try:
-            return runner(tensors, cancellation)
+            return [as_array(output) for output in runner(tensors, cancellation)]
         except tf.errors.OpError as error:
             raise run_error(error, cancellation, str(self.path)) from error
         finally:

@@ -171,7 +171,7 @@ def to_proto(tensor: Any, proto: Any = None, as_content: bool = False) -> Any:
     >>> list(to_proto(tf.constant([1.5, 2.0])).float_val)
     [1.5, 2.0]
     """
-    array = _array(tensor)
+    array = as_array(tensor)
     proto = TensorProto() if proto is None else proto
     dtype = _STRING if array.dtype == object else _ENUMS.get(array.dtype)
     if dtype is None:  # quantized types have no better place
@@ -198,8 +198,13 @@ def to_proto(tensor: Any, proto: Any = None, as_content: bool = False) -> Any:
     return proto
 
 
-def _array(tensor: Any) -> np.ndarray:
-    """A view, where `np.asarray` of a tensor takes long to find that it can have one."""
+def as_array(tensor: Any) -> np.ndarray:
+    """A view, where `np.asarray` of a tensor takes long to find that it can have one.
+
+    Example:
+    >>> as_array(tf.constant([b"a", b"bc"]))
+    array([b'a', b'bc'], dtype=object)
+    """
     array = tensor.__array__() if isinstance(tensor, tf.Tensor) else np.asarray(tensor)
     if isinstance(array, np.ndarray):
         return array if array.dtype.kind not in "SU" else np.asarray(array, object)

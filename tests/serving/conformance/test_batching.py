@@ -40,10 +40,9 @@ def send(servable, signature, *requests) -> list[Any]:
     def run(inputs):
         barrier.wait()
         try:
-            outputs = servable.run(signature, inputs)
+            return servable.run(signature, inputs)
         except ServingError as error:
             return error
-        return {name: tensor.numpy() for name, tensor in outputs.items()}
 
     barrier = threading.Barrier(len(requests))
     with ThreadPoolExecutor(len(requests)) as pool:

@@ -54,7 +54,7 @@ class WaitingModel:
         self.deadlines.append(cancellation.deadline)
         self.started.release()
         assert self.go.wait(20)
-        return {"y": tensors["x"]}
+        return {"y": tensors["x"].numpy()}
 
     def status(self, request):
         response = GetModelStatusResponse()
