@@ -7,10 +7,6 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-import grpc
-
-from .grpc_calls import UNREADABLE, reader
-
 QUEUE_IS_FULL = "The queue of requests is full. Try again later."
 
 
@@ -37,43 +33,31 @@ class RequestQueue(ThreadPoolExecutor):
     def __init__(self, threads: int, max_waiting: int, name: str) -> None:
         super().__init__(threads, thread_name_prefix=name)
         self._limit = threads + max_waiting
-        self._count = 0
-        self._guard = threading.Lock()
+        # `with queue.place:` counts a request that is answered without one of these threads.
+        self.place = _Place()
 
     @property
     def full(self) -> bool:
         """Whether one more request would be one too many."""
-        return self._count >= self._limit
+        return self.place.taken >= self._limit
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future:
         """Runs a function on one of the threads, when one is free."""
         future = super().submit(fn, *args, **kwargs)
-        with self._guard:
-            self._count += 1
-        future.add_done_callback(self._count_down)  # also of one that is cancelled as it waits
+        self.place.__enter__()
+        future.add_done_callback(self.place.__exit__)  # also of one that is cancelled as it waits
         return future
 
-    def _count_down(self, _: Future) -> None:
-        with self._guard:  # whichever thread ends the work calls this
-            self._count -= 1
 
-
-class Refusals:
-    """The handlers of calls that come when the queue is full: UNAVAILABLE, from a thread of their
-    own, so that the answer does not wait for those that are being answered."""
-
+class _Place:
     def __init__(self) -> None:
-        self._thread = ThreadPoolExecutor(1, "refusal")
+        self.taken = 0
+        self._guard = threading.Lock()
 
-    def handler(
-        self, request: Any, record: Callable[[Any, grpc.ServicerContext], None]
-    ) -> grpc.RpcMethodHandler:
-        """Refuses messages of a class; `record` takes note of each."""
+    def __enter__(self) -> None:
+        with self._guard:
+            self.taken += 1
 
-        def refuse(message: Any, context: grpc.ServicerContext) -> None:
-            if message is not UNREADABLE:
-                record(message, context)
-            context.abort(grpc.StatusCode.UNAVAILABLE, QUEUE_IS_FULL)
-
-        refuse.experimental_thread_pool = self._thread
-        return grpc.unary_unary_rpc_method_handler(refuse, request_deserializer=reader(request))
+    def __exit__(self, *_: object) -> None:
+        with self._guard:  # whichever thread ends the work calls this
+            self.taken -= 1

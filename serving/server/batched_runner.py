@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ import tensorflow as tf
 from ..errors import invalid_argument
 from .batching import Batching
 from .cancellation import Cancellation
-from .gathering import Gathering
+from .gathering import Done, Gathering
 from .ragged_batch import decode, encode, encoded_specs
 from .runner import Runner
 
@@ -82,8 +83,27 @@ class BatchedRunner:
         """Runs with others. Cannot be cancelled: that would fail the others, too.
 
         Raises:
-            ServingError: INVALID_ARGUMENT if the inputs are no rows.
+            ServingError: INVALID_ARGUMENT if the inputs are no rows; as `Gathering` fails.
             tf.errors.OpError: if the run fails or cannot be queued.
+        """
+        if not self.shares(inputs):
+            return self._alone(inputs, cancellation)
+        done = Future()
+
+        def finish(outputs: list | None, error: Exception | None) -> None:
+            if outputs is None:
+                done.set_exception(error)
+            else:
+                done.set_result(outputs)
+
+        self.submit(inputs, finish)
+        return done.result()
+
+    def shares(self, inputs: list[tf.Tensor]) -> bool:
+        """Whether there are rows to be run with those of others.
+
+        Raises:
+            ServingError: INVALID_ARGUMENT if the inputs are no rows.
         """
         rows = set()
         for tensor in inputs:
@@ -97,27 +117,33 @@ class BatchedRunner:
             raise invalid_argument(
                 "Batching Run() input tensors must have equal 0th-dimension size"
             )
-        if rows == {0}:
-            return self._alone(inputs, cancellation)  # nothing to share
+        return rows != {0}
+
+    def submit(self, inputs: list[tf.Tensor], done: Done) -> None:
+        """Runs with others, and then calls `done` with the outputs or with what went wrong."""
+        rows: Any = inputs[0].shape[0]
         if any(self._padded):
             inputs = [
                 part
                 for tensor, padded in zip(inputs, self._padded, strict=True)
                 for part in (encode(tensor) if padded else [tensor])
             ]
-        count = int(rows.pop())
-        if self._observer is None:
-            return self._together(inputs, count)
-        return self._observed(inputs, count, self._observer)
-
-    def _observed(self, inputs: list[tf.Tensor], count: int, observer: Observer) -> list:
-        numbers = next(_requests) * _MAX_ROWS + np.arange(count)
+        observer = self._observer
+        if observer is None:
+            self._together.submit(inputs, rows, done)
+            return
+        numbers = next(_requests) * _MAX_ROWS + np.arange(rows)
         start = time.time()
-        *outputs, report = self._together([tf.constant(numbers), *inputs], count)
-        report = np.asarray(report)
-        batches = [(int(row[0]), int(row[1])) for row in report if row[2] == 0]
-        observer(batches, max(0.0, report[0, 3] - start))
-        return outputs
+
+        def observe(outputs: list | None, error: Exception | None) -> None:
+            if outputs is not None:
+                *outputs, report = outputs
+                report = np.asarray(report)
+                batches = [(int(row[0]), int(row[1])) for row in report if row[2] == 0]
+                observer(batches, max(0.0, report[0, 3] - start))
+            done(outputs, error)
+
+        self._together.submit([tf.constant(numbers), *inputs], rows, observe)
 
 
 def _reporting(body: Callable[..., Sequence[tf.Tensor]]) -> Callable[..., Sequence[tf.Tensor]]:

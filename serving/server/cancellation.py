@@ -13,6 +13,8 @@ from tensorflow.python.eager.cancellation import CancellationManager
 
 from ..errors import ServingError
 
+_CLOSE = 1e-3  # seconds: gRPC's clock is not this one, and ends a call by its own
+
 
 class Cancellation:
     """Stops one run of a model from another thread, and keeps one that is too late from beginning.
@@ -42,10 +44,15 @@ class Cancellation:
     def cancelled(self) -> bool:
         return self.manager.is_cancelled
 
+    def time_remaining(self) -> float | None:
+        """Seconds until the deadline, None if there is none."""
+        return None if self.deadline is None else max(0.0, self.deadline - time.monotonic())
+
     @property
     def late(self) -> bool:
         """Whether the deadline has passed."""
-        return self.deadline is not None and time.monotonic() >= self.deadline
+        remaining = self.time_remaining()
+        return remaining is not None and remaining <= _CLOSE
 
     def check(self) -> None:
         """Raises `error()` if a run must not begin."""

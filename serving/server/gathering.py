@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import tensorflow as tf
@@ -11,14 +12,18 @@ import tensorflow as tf
 from .run_errors import unlike_shapes
 from .tensors import as_array
 
+Done = Callable[[Any, Any], None]  # called with the list of outputs, or with None and the error
+# Of all models: each waits for its group to fill up, then for the runtime.
+_THREADS = ThreadPoolExecutor(256, "batch")
+
 
 class Gathering:
-    """Joins calls from several threads, so that a batch enters the runtime only once.
+    """Joins calls of several requests, so that a batch enters the runtime only once.
 
-    The first thread of a group waits for others, runs for all of them, and wakes them. A group is
-    run when it is full, or when its time is over and fewer than `runs` groups are running: while
-    the machine is busy, later calls gather. Full groups are always handed on, so how many may
-    queue is the batcher's to decide.
+    The first call of a group takes a thread that waits for others and then runs for all of them.
+    A group is run when it is full, or when its time is over and fewer than `runs` groups are
+    running: while the machine is busy, later calls gather. Full groups are always handed on, so
+    how many may queue is the batcher's to decide.
 
     Args:
         run: takes a list of tensors of equal first dimensions and returns such a list.
@@ -27,9 +32,14 @@ class Gathering:
         runs: int. Groups that run at once.
 
     Example:
-    >>> double = Gathering(lambda tensors: [2 * tensors[0]], max_rows=4, seconds=0.0, runs=1)
-    >>> double([tf.constant([1.5])], 1)[0].numpy()
-    array([3.], dtype=float32)
+    >>> double = Gathering(lambda tensors: [2 * tensors[0]], max_rows=1, seconds=0.0, runs=1)
+    >>> ended = threading.Event()
+    >>> def done(outputs, error):
+    ...     print(outputs[0].numpy(), error)
+    ...     ended.set()
+    >>> double.submit([tf.constant([1.5])], 1, done)
+    >>> _ = ended.wait()
+    [3.] None
     """
 
     def __init__(
@@ -43,32 +53,30 @@ class Gathering:
         self._open: _Group | None = None
         self._running = 0
 
-    def __call__(self, inputs: list[tf.Tensor], rows: int) -> list:
-        """The outputs for these rows: tensors, or arrays if others were run together with them.
+    def submit(self, inputs: list[tf.Tensor], rows: int, done: Done) -> None:
+        """Has the inputs run; `done` gets the outputs for these rows (tensors, or arrays if others
+        were run with them), or the error:
 
-        Raises:
-            ServingError: FAILED_PRECONDITION if a call of the group has another shape inside its
-                rows.
-            tf.errors.OpError: if the run fails.
+        - ServingError FAILED_PRECONDITION if a call of the group has another shape inside its rows;
+        - tf.errors.OpError if the run fails.
         """
-        if rows >= self._max_rows:
-            return self._run(inputs)
         with self._lock:
             group = self._open
-            leads = group is None or group.rows + rows > self._max_rows
-            if leads:
-                if group is not None:
-                    self._close(group)
-                group = self._open = _Group()
-            assert group is not None
-            member = group.join(inputs, rows)
-            if group.rows == self._max_rows:
+            if rows < self._max_rows and group is not None:
+                if group.rows + rows <= self._max_rows:
+                    self._join(group, inputs, rows, done)
+                    return
                 self._close(group)
-        if leads:
-            self._lead(group)
-        else:
-            member.ready.acquire()
-        return group.outputs_of(member)
+            group = _Group()
+            if rows < self._max_rows:
+                self._open = group
+            self._join(group, inputs, rows, done)
+        _THREADS.submit(self._lead, group)
+
+    def _join(self, group: _Group, inputs: list[tf.Tensor], rows: int, done: Done) -> None:
+        group.join(inputs, rows, done)
+        if group.rows >= self._max_rows:
+            self._close(group)
 
     def _lead(self, group: _Group) -> None:
         if not group.closed.acquire(timeout=self._seconds):
@@ -77,64 +85,57 @@ class Gathering:
                 if self._open is group and self._running < self._runs:
                     self._close(group)
             group.closed.acquire()
-        try:
-            group.run(self._run)
-        finally:
-            with self._lock:
-                self._running -= 1
-                if self._open is not None and self._open.is_late:
-                    self._close(self._open)
+        finish = group.run(self._run)
+        with self._lock:
+            self._running -= 1
+            if self._open is not None and self._open.is_late:
+                self._close(self._open)
+        finish()
 
     def _close(self, group: _Group) -> None:
-        self._open = None
+        if self._open is group:
+            self._open = None
         self._running += 1
         group.closed.release()
 
 
-class _Member:
-    __slots__ = ("inputs", "ready", "rows", "start")
-
-    def __init__(self, inputs: list[tf.Tensor], start: int, rows: int) -> None:
-        self.inputs, self.start, self.rows = inputs, start, rows
-        self.ready = _held()
-
-
 class _Group:
     def __init__(self) -> None:
-        self.closed = _held()  # until nobody may join any more
+        self.closed = threading.Lock()
+        self.closed.acquire()  # until nobody may join any more
         self.is_late = False
         self.rows = 0
-        self._members: list[_Member] = []
-        self._outputs: list = []
-        self._error: Exception | None = None
+        self._members: list[tuple[list[tf.Tensor], int, Done]] = []
 
-    def join(self, inputs: list[tf.Tensor], rows: int) -> _Member:
-        member = _Member(inputs, self.rows, rows)
-        self._members.append(member)
+    def join(self, inputs: list[tf.Tensor], rows: int, done: Done) -> None:
+        self._members.append((inputs, rows, done))
         self.rows += rows
-        return member
 
-    def run(self, run: Callable[[list], list]) -> None:
+    def run(self, run: Callable[[list], list]) -> Callable[[], None]:
+        """Runs; what is returned tells everyone."""
         members = self._members
+        outputs, failure = [], None
         try:
             if len(members) == 1:
-                self._outputs = run(members[0].inputs)
+                outputs = run(members[0][0])
             else:
-                by_input = zip(*(member.inputs for member in members), strict=True)
-                outputs = run([_joined(parts) for parts in by_input])
-                self._outputs = [as_array(tensor) for tensor in outputs]
+                by_input = zip(*(inputs for inputs, _, _ in members), strict=True)
+                outputs = [as_array(each) for each in run([_joined(parts) for parts in by_input])]
         except Exception as error:
-            self._error = error
-        for member in members[1:]:
-            member.ready.release()
+            failure = error
 
-    def outputs_of(self, member: _Member) -> list:
-        if self._error is not None:
-            raise self._error
-        if len(self._members) == 1:
-            return self._outputs
-        end = member.start + member.rows
-        return [array[member.start : end] for array in self._outputs]
+        def finish() -> None:
+            start = 0
+            for _, rows, done in members:
+                if failure is not None:
+                    done(None, failure)
+                elif len(members) == 1:
+                    done(outputs, None)
+                else:
+                    done([array[start : start + rows] for array in outputs], None)
+                start += rows
+
+        return finish
 
 
 def _joined(parts: tuple[tf.Tensor, ...]) -> tf.Tensor:
@@ -142,9 +143,3 @@ def _joined(parts: tuple[tf.Tensor, ...]) -> tf.Tensor:
     if any(part.shape[1:] != inside for part in parts[1:]):
         raise unlike_shapes()
     return tf.raw_ops.ConcatV2(values=parts, axis=0)
-
-
-def _held() -> threading.Lock:
-    lock = threading.Lock()
-    lock.acquire()
-    return lock

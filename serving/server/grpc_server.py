@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import grpc
 
 from .credentials import server_credentials
-from .grpc_service import prediction_service
+from .event_loop import EventLoop
+from .grpc_service import PredictionService
 from .health import Health
 from .manager import ModelManager
 from .model_service import model_service
@@ -46,8 +47,31 @@ class GrpcServer:
         arguments = channel_arguments(options.grpc_channel_arguments)
         if not options.port and not options.grpc_socket_path and not options.free_ports:
             raise ValueError("`port` must be given, or `grpc_socket_path`. Received: port=0")
-        self._server = grpc.server(
-            ThreadPoolExecutor(options.grpc_max_threads, thread_name_prefix="grpc"),
+        threads = ThreadPoolExecutor(options.grpc_max_threads, thread_name_prefix="grpc")
+
+        def services() -> tuple[grpc.GenericRpcHandler, ...]:
+            return (
+                PredictionService(manager, options, threads, metrics, access_log),
+                model_service(manager, reloader, threads),
+            )
+
+        self._health = Health() if options.enable_grpc_healthcheck_service else None
+        self._loop = EventLoop("grpc")
+        try:
+            starting = self._start(services, options, credentials, arguments)
+            self.port = self._loop.submit(starting).result()
+        except BaseException:
+            self._loop.close()
+            raise
+
+    async def _start(
+        self,
+        services: Callable[[], tuple[grpc.GenericRpcHandler, ...]],
+        options: ServerOptions,
+        credentials: Any,
+        arguments: list[tuple[str, int | str]],
+    ) -> int:
+        self._server = grpc.aio.server(
             options=[
                 # gRPC's own limit of 4 MiB is too small for tensors.
                 ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
@@ -59,37 +83,44 @@ class GrpcServer:
             ],
         )
         # Services and calls that are not listed answer UNIMPLEMENTED.
-        self._server.add_generic_rpc_handlers(
-            (
-                prediction_service(manager, options, metrics, access_log),
-                model_service(manager, reloader),
-            )
-        )
-        self._health: Health | None = None
-        if options.enable_grpc_healthcheck_service:
-            self._health = Health()
+        self._server.add_generic_rpc_handlers(services())
+        if self._health is not None:
             self._health.add_to(self._server)
         if options.enable_grpc_reflection:
             from .reflection import add_reflection
 
             add_reflection(self._server, self._health is not None)
-        self.port = 0
-        if options.port or options.free_ports:
-            self.port = self._listen(f"0.0.0.0:{options.port}", credentials, "port", options.port)
-        if options.grpc_socket_path:
-            path = options.grpc_socket_path
-            self._listen(f"unix:{path}", credentials, "grpc_socket_path", path)
-        self._server.start()
+        port = 0
+        try:
+            if options.port or options.free_ports:
+                port = self._listen(f"0.0.0.0:{options.port}", credentials, "port", options.port)
+            if options.grpc_socket_path:
+                path = options.grpc_socket_path
+                self._listen(f"unix:{path}", credentials, "grpc_socket_path", path)
+            await self._server.start()
+        except BaseException:
+            await self._server.stop(None)
+            raise
+        return port
 
-    def stop(self, grace: float) -> threading.Event:
-        """Refuses new calls; returns what is set when those being answered have ended.
+    def stop(self, grace: float) -> Callable[[], None]:
+        """Refuses new calls; returns what waits until those being answered have ended.
 
         Args:
             grace: float. Seconds that they may take.
         """
+        stopping = self._loop.submit(self._stop(grace))
+
+        def wait() -> None:
+            stopping.result()
+            self._loop.close()
+
+        return wait
+
+    async def _stop(self, grace: float) -> None:
         if self._health is not None:
             self._health.stop()
-        return self._server.stop(grace)
+        await self._server.stop(grace)
 
     def _listen(self, address: str, credentials: Any, argument: str, value: Any) -> int:
         try:

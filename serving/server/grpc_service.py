@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import time
+from concurrent.futures import Executor
 from typing import Any
 
 import grpc
@@ -22,11 +24,13 @@ from ..protos import (
     RegressionRequest,
     RegressionResponse,
 )
-from .admission import Refusals, RequestQueue
+from .admission import QUEUE_IS_FULL, RequestQueue
 from .cancellation import Cancellation
-from .grpc_calls import unary
+from .grpc_calls import answered, cancellation_of, on_threads, unary
 from .manager import ModelManager
 from .options import ServerOptions
+from .outbox import Outbox
+from .servable import Servable
 
 SERVICE = "tensorflow.serving.PredictionService"
 _CALLS = (  # of inference: the method here, and the messages
@@ -35,17 +39,20 @@ _CALLS = (  # of inference: the method here, and the messages
     ("Regress", "regress", RegressionRequest, RegressionResponse),
     ("MultiInference", "multi_inference", MultiInferenceRequest, MultiInferenceResponse),
 )
+_MAX_BYTES_HERE = 2**16  # of a request that is read in the event loop, where others wait for it
 
 
 class PredictionService(grpc.GenericRpcHandler):
     """The handlers of `tensorflow.serving.PredictionService`; the calls not listed are
     UNIMPLEMENTED.
 
-    They have threads of their own: a server that is busy with requests still tells its status.
+    Inference has threads of its own: a server that is busy with requests still tells its status.
+    A Predict that runs together with others needs none while it waits for them.
 
     Args:
         manager: the models.
         options: the server's.
+        threads: what answers calls that run no model.
         metrics: where to count what happens, or None.
         access_log: where to write what happens, or None.
     """
@@ -54,6 +61,7 @@ class PredictionService(grpc.GenericRpcHandler):
         self,
         manager: ModelManager,
         options: ServerOptions,
+        threads: Executor,
         metrics: Any = None,
         access_log: Any = None,
     ) -> None:
@@ -63,61 +71,58 @@ class PredictionService(grpc.GenericRpcHandler):
         self._queue = RequestQueue(
             options.grpc_max_threads, options.max_queued_requests, "inference"
         )
-        refusals = Refusals()
-        self._handlers, self._refusals = {}, {}
-        for api, method, request, response in _CALLS:
-            path = f"/{SERVICE}/{api}"
-            self._handlers[path] = self._inference(api, method, request, response)
-            self._refusals[path] = refusals.handler(request, functools.partial(self._refused, api))
-        metadata = unary(self._metadata, GetModelMetadataRequest, GetModelMetadataResponse)
-        self._metadata_handler = (f"/{SERVICE}/GetModelMetadata", metadata)
+        self._outbox = Outbox()
+        self._handlers = {
+            f"/{SERVICE}/{api}": unary(
+                functools.partial(self._answer, api, method), request, response
+            )
+            for api, method, request, response in _CALLS
+        }
+        self._handlers[f"/{SERVICE}/GetModelMetadata"] = unary(
+            on_threads(lambda message, _: manager.metadata(message), threads),
+            GetModelMetadataRequest,
+            GetModelMetadataResponse,
+        )
 
     def service(self, handler_call_details: Any) -> grpc.RpcMethodHandler | None:
-        """The handler of a call, or the refusal if too many wait."""
-        handler = self._handlers.get(handler_call_details.method)
-        if handler is None:
-            name, metadata = self._metadata_handler
-            return metadata if handler_call_details.method == name else None
-        return self._refusals[handler_call_details.method] if self._queue.full else handler
+        """The handler of a call."""
+        return self._handlers.get(handler_call_details.method)
 
-    def _inference(
-        self, api: str, method: str, request: Any, response: Any
-    ) -> grpc.RpcMethodHandler:
-        def call(message: Any, context: grpc.ServicerContext) -> Any:
-            return self._answer(api, method, message, context)
-
-        handler: Any = unary(call, request, response)
-        handler.unary_unary.experimental_thread_pool = self._queue
-        return handler
-
-    def _answer(self, api: str, method: str, message: Any, context: grpc.ServicerContext) -> Any:
+    async def _answer(self, api: str, method: str, message: Any, context: Any) -> Any:
         start = time.perf_counter()
         status, answer = grpc.StatusCode.INTERNAL.name, None
-        spec = _model_spec(message)
+        spec, cancellation = _model_spec(api, message), cancellation_of(context)
         try:
             if spec is None:
                 raise invalid_argument("Missing ModelSpec")
-            remaining = context.time_remaining()
-            deadline = None if remaining is None else time.monotonic() + remaining
-            cancellation = Cancellation(deadline)
-            # Called when the client has gone away or its deadline has passed.
-            if not context.add_callback(cancellation.cancel):
-                raise ServingError(grpc.StatusCode.CANCELLED, "The request was cancelled.")
+            if self._queue.full:
+                raise ServingError(grpc.StatusCode.UNAVAILABLE, QUEUE_IS_FULL)
             with self._manager.acquire(spec) as servable:
-                answer = getattr(servable, method)(message, cancellation)
+                answer = await self._inferred(servable, method, message, cancellation)
             status = grpc.StatusCode.OK.name
             return answer
         except ServingError as error:
             status = error.code.name
+            raise
+        except asyncio.CancelledError:  # the deadline has passed, or the client has gone away
+            status = cancellation.error().code.name
             raise
         finally:
             if self._metrics is not None or self._access_log is not None:
                 seconds = time.perf_counter() - start
                 self._record(api, spec, message, answer, status, seconds, context)
 
-    def _refused(self, api: str, message: Any, context: grpc.ServicerContext) -> None:
-        status = grpc.StatusCode.UNAVAILABLE.name
-        self._record(api, _model_spec(message), message, None, status, 0.0, context)
+    async def _inferred(
+        self, servable: Servable, method: str, message: Any, cancellation: Cancellation
+    ) -> Any:
+        if method == "predict" and message.ByteSize() <= _MAX_BYTES_HERE:
+            future = asyncio.get_running_loop().create_future()
+            done = functools.partial(self._outbox.put, future)
+            if servable.predict_together(message, cancellation, done):
+                with self._queue.place:
+                    return await answered(future, cancellation)
+        call = self._queue.submit(getattr(servable, method), message, cancellation)
+        return await answered(asyncio.wrap_future(call), cancellation)
 
     def _record(
         self,
@@ -127,15 +132,15 @@ class PredictionService(grpc.GenericRpcHandler):
         answer: Any,
         status: str,
         seconds: float,
-        context: grpc.ServicerContext,
+        context: Any,
     ) -> None:
         model = spec.name if spec is not None else ""
         known: dict[str, Any] = {}
         if answer is not None:
-            answered = _model_spec(answer)
-            if answered is not None:
-                known["version"] = answered.version.value
-                known["signature"] = answered.signature_name
+            found = _model_spec(api, answer)
+            if found is not None:
+                known["version"] = found.version.value
+                known["signature"] = found.signature_name
             if api != "Predict":
                 kind = message.input.WhichOneof("kind")
                 known["examples"] = len(getattr(message.input, kind).examples)
@@ -147,22 +152,11 @@ class PredictionService(grpc.GenericRpcHandler):
                 "GRPC", model, api, status, seconds, peer=context.peer(), **known
             )
 
-    def _metadata(self, request: Any, context: grpc.ServicerContext) -> Any:
-        return self._manager.metadata(request)
 
-
-def _model_spec(message: Any) -> Any:
+def _model_spec(api: str, message: Any) -> Any:
     """The model spec of a request or an answer; of several the first, None if there is none."""
-    for several in ("tasks", "results"):
-        if hasattr(message, several):
-            items = getattr(message, several)
-            # No tasks read as a spec without a name.
-            return items[0].model_spec if items else ModelSpec()
+    if api == "MultiInference":
+        items = message.tasks if isinstance(message, MultiInferenceRequest) else message.results
+        # No tasks read as a spec without a name.
+        return items[0].model_spec if items else ModelSpec()
     return message.model_spec if message.HasField("model_spec") else None
-
-
-def prediction_service(
-    manager: ModelManager, options: ServerOptions, metrics: Any = None, access_log: Any = None
-) -> grpc.GenericRpcHandler:
-    """See `PredictionService`."""
-    return PredictionService(manager, options, metrics, access_log)

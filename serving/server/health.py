@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import functools
-import threading
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 import grpc
@@ -25,27 +23,20 @@ _SERVING, _NOT_SERVING, _UNKNOWN = (
 class Health:
     """`grpc.health.v1.Health`: every service is healthy until the server stops.
 
-    grpc-health-checking's own class sends to its watchers under the lock that a watcher who leaves
-    needs, too: one that leaves early ends the whole server. Here no lock is held while anything is
-    sent, and a watcher that reads nothing keeps only other watchers waiting.
+    grpc-health-checking's own class writes to a watcher under the lock of all, and forgets the
+    others when one leaves. Here each watcher has a coroutine that holds nothing.
     """
 
     def __init__(self) -> None:
-        self._stopped = False
-        self._guard = threading.Lock()
-        self._streams: dict[Callable[[Any], None], str] = {}
-        # To send waits for the client, which must not keep the threads of other calls.
-        self._threads = ThreadPoolExecutor(4, "watch")
+        self._stopped = asyncio.Event()
+        self.watchers = 0
 
-    def add_to(self, server: grpc.Server) -> None:
+    def add_to(self, server: grpc.aio.Server) -> None:
         """Serves it."""
-        watch: Any = functools.partial(self._watch)
-        watch.experimental_non_blocking = True  # no thread waits for the stop
-        watch.experimental_thread_pool = self._threads
         handlers = {
             "Check": unary(self._check, HealthCheckRequest, HealthCheckResponse),
             "Watch": grpc.unary_stream_rpc_method_handler(
-                watch,
+                self._watch,
                 request_deserializer=reader(HealthCheckRequest),
                 response_serializer=HealthCheckResponse.SerializeToString,
             ),
@@ -54,41 +45,31 @@ class Health:
         server.add_generic_rpc_handlers((handler,))
 
     def stop(self) -> None:
-        """Tells the watchers that nothing is served any more, and ends their calls."""
-        with self._guard:
-            self._stopped = True
-            streams, self._streams = self._streams, {}
-        for send, service in streams.items():
-            self._threads.submit(self._end, send, service)
+        """Tells the watchers that nothing is served any more, and ends their calls. To be called
+        in the server's event loop."""
+        self._stopped.set()
 
-    def _check(self, request: Any, context: grpc.ServicerContext) -> Any:
+    async def _check(self, request: Any, context: Any) -> Any:
         status = self._status(request.service)
         if status == _UNKNOWN:
             context.set_code(grpc.StatusCode.NOT_FOUND)
             return HealthCheckResponse()
         return HealthCheckResponse(status=status)
 
-    def _watch(self, request: Any, context: Any, send_response_callback: Any) -> None:
+    async def _watch(self, request: Any, context: Any) -> AsyncIterator[HealthCheckResponse]:
         """Sends the state now, and once more when the server stops, which ends the call."""
         if request is UNREADABLE:
-            context.abort(grpc.StatusCode.INTERNAL, UNREADABLE)
-        send = send_response_callback
-        send(HealthCheckResponse(status=self._status(request.service)))
-        with self._guard:
-            stopped = self._stopped
-            if not stopped:
-                self._streams[send] = request.service
-        if stopped:
-            self._end(send, request.service)
-        elif not context.add_callback(lambda: self._streams.pop(send, None)):
-            self._streams.pop(send, None)  # the client has left already
+            await context.abort(grpc.StatusCode.INTERNAL, UNREADABLE)
+        self.watchers += 1
+        try:
+            yield HealthCheckResponse(status=self._status(request.service))
+            await self._stopped.wait()
+            if request.service in SERVICES:
+                yield HealthCheckResponse(status=_NOT_SERVING)
+        finally:
+            self.watchers -= 1
 
     def _status(self, service: str) -> HealthCheckResponse.ServingStatus:
         if service not in SERVICES:
             return _UNKNOWN
-        return _NOT_SERVING if self._stopped else _SERVING
-
-    def _end(self, send: Callable[[Any], None], service: str) -> None:
-        if service in SERVICES:
-            send(HealthCheckResponse(status=_NOT_SERVING))
-        send(None)
+        return _NOT_SERVING if self._stopped.is_set() else _SERVING

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any
 
 import grpc
@@ -13,7 +13,8 @@ from ..protos import (
     ReloadConfigRequest,
     ReloadConfigResponse,
 )
-from .grpc_calls import unary
+from .cancellation import Cancellation
+from .grpc_calls import on_threads, unary
 from .manager import ModelManager
 from .reloading import ConfigReloader
 
@@ -23,15 +24,17 @@ LOAD_ATTEMPTS = (
 )
 
 
-def model_service(manager: ModelManager, reloader: ConfigReloader) -> grpc.GenericRpcHandler:
-    """The handlers of `tensorflow.serving.ModelService`."""
+def model_service(
+    manager: ModelManager, reloader: ConfigReloader, threads: Executor
+) -> grpc.GenericRpcHandler:
+    """The handlers of `tensorflow.serving.ModelService`; `threads` find out the status."""
 
-    def status(request: Any, context: grpc.ServicerContext) -> Any:
+    def status(request: Any, cancellation: Cancellation) -> Any:
         return manager.status(request)
 
-    def reload(request: Any, context: grpc.ServicerContext) -> Any:
+    def reload(request: Any, cancellation: Cancellation) -> Any:
         before = manager.load_attempts
-        reloader.reload(request.config, timeout=context.time_remaining())
+        reloader.reload(request.config, timeout=cancellation.time_remaining())
         response = ReloadConfigResponse()
         for name in request.metric_names:
             # Of a metric that is not known here TensorFlow Serving, too, says 0.
@@ -39,13 +42,16 @@ def model_service(manager: ModelManager, reloader: ConfigReloader) -> grpc.Gener
             response.metric.add(name=name).int64_value_increase = increase
         return response
 
-    reloading: Any = unary(reload, ReloadConfigRequest, ReloadConfigResponse)
     # It waits until models are loaded, and must not keep the threads of other calls.
-    reloading.unary_unary.experimental_thread_pool = ThreadPoolExecutor(2, "reload")
+    reloading = on_threads(reload, ThreadPoolExecutor(2, "reload"))
     return grpc.method_handlers_generic_handler(
         "tensorflow.serving.ModelService",
         {
-            "GetModelStatus": unary(status, GetModelStatusRequest, GetModelStatusResponse),
-            "HandleReloadConfigRequest": reloading,
+            "GetModelStatus": unary(
+                on_threads(status, threads), GetModelStatusRequest, GetModelStatusResponse
+            ),
+            "HandleReloadConfigRequest": unary(
+                reloading, ReloadConfigRequest, ReloadConfigResponse
+            ),
         },
     )

@@ -39,7 +39,7 @@ _SERVICES = {  # file: (service, method: (request, response))
 }
 
 
-def add_reflection(server: grpc.Server, health: bool) -> None:
+def add_reflection(server: grpc.aio.Server, health: bool) -> None:
     """Serves reflection over the services of this server.
 
     Args:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from ..protos import (
     PredictResponse,
     RegressionResponse,
 )
+from .batched_runner import BatchedRunner
 from .batching import Batching
 from .cancellation import Cancellation
 from .classify import check_classification, classification_outputs, fill_classification
@@ -116,23 +117,38 @@ class Servable:
         Raises:
             ServingError: as TensorFlow Serving's Predict fails.
         """
-        signature = self._signature(request.model_spec.signature_name)
-        method = signature.definition.method_name
-        if self.options.enable_signature_method_name_check and method not in _METHODS:
-            raise ServingError(
-                grpc.StatusCode.INTERNAL,
-                f"Expected prediction signature method_name to be one of {{{', '.join(_METHODS)}}}."
-                f" Was: {method}",
-            )
-        tensors = signature.read(request.inputs, self.options.max_tensor_bytes)
-        wanted = signature.wanted(request.output_filter)
+        signature, wanted, tensors = self._read(request)
         outputs = self._run(signature, tensors, wanted, "Predict", cancellation)
-        response = PredictResponse()
-        self._fill_spec(response, signature)
-        as_content = self.options.enable_serialization_as_tensor_content
-        for alias in wanted:
-            to_proto(outputs[alias], response.outputs[alias], as_content)
-        return response
+        return self._predict_response(signature, wanted, outputs)
+
+    def predict_together(
+        self, request: Any, cancellation: Cancellation, done: Callable[[Any, Any], None]
+    ) -> bool:
+        """Like `predict`, for who does not want to wait: `done` gets the answer, or None and the
+        error, in another thread. False if this request is not one to be run with others."""
+        signature, wanted, tensors = self._read(request)
+        runner, names = self._runner(signature, tensors, wanted)
+        if not isinstance(runner, BatchedRunner) or not runner.shares(tensors):
+            return False
+        cancellation.check()
+        start = time.perf_counter()
+
+        def finish(outputs: list | None, error: Exception | None) -> None:
+            if self.metrics is not None:
+                self.metrics.runtime(self.name, "Predict", time.perf_counter() - start)
+            if isinstance(error, tf.errors.OpError):
+                error = run_error(error, cancellation, str(self.path))
+            if outputs is None or cancellation.cancelled:
+                done(None, error)
+                return
+            try:
+                found = dict(zip(names, map(as_array, outputs), strict=True))
+                done(self._predict_response(signature, wanted, found), None)
+            except Exception as failure:
+                done(None, failure)
+
+        runner.submit(tensors, finish)
+        return True
 
     def classify(self, request: Any, cancellation: Cancellation | None = None) -> Any:
         """Answers a `ClassificationRequest`.
@@ -246,6 +262,39 @@ class Servable:
             raise invalid_argument(f"No signature was found with the name: {name}")
         return self._signatures[name]
 
+    def _read(self, request: Any) -> tuple[Signature, tuple[str, ...], list[tf.Tensor]]:
+        signature = self._signature(request.model_spec.signature_name)
+        method = signature.definition.method_name
+        if self.options.enable_signature_method_name_check and method not in _METHODS:
+            raise ServingError(
+                grpc.StatusCode.INTERNAL,
+                f"Expected prediction signature method_name to be one of {{{', '.join(_METHODS)}}}."
+                f" Was: {method}",
+            )
+        tensors = signature.read(request.inputs, self.options.max_tensor_bytes)
+        return signature, signature.wanted(request.output_filter), tensors
+
+    def _predict_response(
+        self, signature: Signature, wanted: tuple[str, ...], outputs: Mapping[str, np.ndarray]
+    ) -> Any:
+        response = PredictResponse()
+        self._fill_spec(response, signature)
+        as_content = self.options.enable_serialization_as_tensor_content
+        for alias in wanted:
+            to_proto(outputs[alias], response.outputs[alias], as_content)
+        return response
+
+    def _runner(
+        self, signature: Signature, tensors: list[tf.Tensor], wanted: tuple[str, ...]
+    ) -> tuple[Any, tuple[str, ...]]:
+        signature.check_dtypes(tensors)
+        try:
+            return self._runners.of(signature, wanted)
+        except (TypeError, ValueError) as error:
+            # What TensorFlow says of a graph that it cannot call again is of no use to a client.
+            message = f'Serving signature key "{signature.name}" cannot be run.'
+            raise ServingError(grpc.StatusCode.INTERNAL, message) from error
+
     def _run(
         self,
         signature: Signature,
@@ -254,13 +303,7 @@ class Servable:
         api: str,
         cancellation: Cancellation | None,
     ) -> dict[str, np.ndarray]:
-        signature.check_dtypes(tensors)
-        try:
-            runner, names = self._runners.of(signature, wanted)
-        except (TypeError, ValueError) as error:
-            # What TensorFlow says of a graph that it cannot call again is of no use to a client.
-            message = f'Serving signature key "{signature.name}" cannot be run.'
-            raise ServingError(grpc.StatusCode.INTERNAL, message) from error
+        runner, names = self._runner(signature, tensors, wanted)
         return dict(zip(names, self._call(runner, tensors, api, cancellation), strict=True))
 
     def _call(

@@ -104,7 +104,7 @@ class Server:
         options = self.options
         self._check_ports()
         set_parallelism(options)
-        batching = _batching(options)
+        batching = _batching(options, self.rest_api_port is not None)
         metrics_path = _metrics_path(options)
         metrics = ServerMetrics()
         self.manager = ModelManager(configured_models(options), options, batching, metrics)
@@ -148,7 +148,7 @@ class Server:
         if self._rest is not None:
             self._rest.stop()
         if stopping is not None:
-            stopping.wait()
+            stopping()
         if self.manager is not None:
             self.manager.close()
         if self._access_log is not None:
@@ -168,7 +168,7 @@ class Server:
         self.stop()
 
 
-def _batching(options: ServerOptions) -> Any:
+def _batching(options: ServerOptions, rest: bool) -> Any:
     path = options.batching_parameters_file
     if path and not options.enable_batching:
         raise ValueError(
@@ -179,13 +179,15 @@ def _batching(options: ServerOptions) -> Any:
         return None
     parameters = read_text_proto(path, BatchingParameters()) if path else BatchingParameters()
     batching = Batching.from_proto(parameters)  # what is wrong is said now, not for each version
-    if batching.batch_timeout_micros and batching.max_batch_size > options.grpc_max_threads:
+    threads = options.rest_api_num_threads
+    if rest and batching.batch_timeout_micros and batching.max_batch_size > threads:
         LOGGER.warning(
-            "batches of %d fill up only if requests have several rows, and else wait %d us: a "
-            "request occupies one of the %d threads of `--grpc_max_threads` meanwhile",
+            "over REST alone, batches of %d fill up only if requests have several rows, and else "
+            "wait %d us: a request occupies one of the %d threads of `--rest_api_num_threads` "
+            "meanwhile",
             batching.max_batch_size,
             batching.batch_timeout_micros,
-            options.grpc_max_threads,
+            threads,
         )
     return parameters
 

@@ -2,8 +2,9 @@
 # mlserver is in an environment of its own.
 """MLServer's custom runtime for a SavedModel, and how it is started.
 
-`python peer_mlserver.py MODEL PORT BATCH REQUESTS` writes the settings, the requests (one JSON
-list of inputs a line on standard input) as bytes of the V2 protocol into REQUESTS, and serves.
+`python peer_mlserver.py MODEL PORT BATCH WORKERS REQUESTS` writes the settings, the requests (one
+JSON list of inputs a line on standard input) as bytes of the V2 protocol into REQUESTS, and serves.
+WORKERS are processes that run the model; with 0 the server's own does.
 """
 
 import json
@@ -56,7 +57,8 @@ def request_bytes(value):
 
 
 def main():
-    path, port, batch, folder = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4])
+    path, folder = sys.argv[1], Path(sys.argv[5])
+    port, batch, workers = map(int, sys.argv[2:5])
     folder.mkdir(parents=True)
     for i, line in enumerate(sys.stdin):
         (folder / f"{i:03d}").write_bytes(request_bytes(json.loads(line)))
@@ -67,7 +69,7 @@ def main():
                 "grpc_port": port,
                 "http_port": port + 1,
                 "metrics_port": port + 2,
-                "parallel_workers": 0,
+                "parallel_workers": workers,
                 "debug": False,
             }
         )

@@ -1,7 +1,8 @@
 """Measures the server against direct calls, Ray Serve and MLServer; writes serving.md beside.
 
 Each server has the machine to itself: started, warmed up, loaded by 16 clients, stopped; in turn,
-for several rounds. `make bench-serving` calls this; see ../README.md.
+for several rounds. ELMo is measured twice: with TensorFlow's own choice of threads, and with one
+intra-op thread in every program. `make bench-serving` calls this; see ../README.md.
 """
 
 import argparse
@@ -24,6 +25,10 @@ from table import machine  # noqa: E402, the folder above has it
 PREDICT = "/tensorflow.serving.PredictionService/Predict"
 INFER = "/inference.GRPCInferenceService/ModelInfer"
 CLIENTS = 16
+THREADS = {  # by model, by title: what the programs find in their environment
+    "tiny": {"tiny": {}},
+    "elmo": {"elmo": {}, "elmo, one intra-op thread": {"TF_NUM_INTRAOP_THREADS": "1"}},
+}
 BATCHING = """max_batch_size { value: 16 }
 batch_timeout_micros { value: 100000 }
 num_batch_threads { value: 2 }
@@ -88,15 +93,15 @@ def free_port():
 class Serving:
     """A server as a process that is loaded while the block lasts."""
 
-    def __init__(self, command, port, stdin=""):
+    def __init__(self, command, port, environment, stdin=""):
         self.command, self.port, self.stdin = command, port, stdin
+        self.environment = {"TF_CPP_MIN_LOG_LEVEL": "3", "RAY_DEDUP_LOGS": "0", **environment}
 
     def __enter__(self):
         self.log = tempfile.TemporaryFile("w+")
-        environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "RAY_DEDUP_LOGS": "0"}
         self.process = subprocess.Popen(
             self.command, stdin=subprocess.PIPE, stdout=self.log, stderr=self.log, text=True,
-            start_new_session=True, env=environment,
+            start_new_session=True, env={**os.environ, **self.environment},
         )  # fmt: skip
         assert self.process.stdin is not None  # a pipe, as asked for
         with self.process.stdin as stdin:
@@ -136,42 +141,36 @@ def ours(model, folder, port):
     return [sys.executable, "-m", "polysemy.cli", "serve", *flags]
 
 
-def servers(model, folder, rows, options, port, work):
+def servers(model, folder, rows, options, port, work, environment):
     """{name of the server: (Serving, gRPC method, folder of requests)}."""
     version = str(folder / model / "1")
     batching = work / "batching.config"
     batching.write_text(BATCHING)
     batched = [
         *ours(model, folder, port),
-        # A request occupies a thread while its batch fills up.
-        f"--grpc_max_threads={2 * CLIENTS}",
         *("--enable_batching", f"--batching_parameters_file={batching}"),
     ]
-    found = {"Polysemy": (Serving(batched, port), PREDICT, work / "requests")}
+    requests = work / "requests"
+    found = {"Polysemy": (Serving(batched, port, environment), PREDICT, requests)}
     ray = [options.ray_python, str(HERE / "peer_ray.py"), version, str(port), "16"]
-    found["Ray Serve"] = (Serving(ray, port), PREDICT, work / "requests")
+    found["Ray Serve"] = (Serving(ray, port, environment), PREDICT, requests)
     if options.mlserver_python:
-        requests = Path(tempfile.mkdtemp(dir=work)) / "requests"
         lines = "".join(json.dumps(row) + "\n" for row in rows)
-        command = [
-            options.mlserver_python,
-            str(HERE / "peer_mlserver.py"),
-            version,
-            str(port),
-            "16",
-        ]
-        serving = Serving([*command, str(requests)], port, lines)
-        found["MLServer"] = (serving, INFER, requests)
+        peer = [options.mlserver_python, str(HERE / "peer_mlserver.py"), version, str(port), "16"]
+        for workers, name in (("1", "MLServer, as it comes"), ("0", "MLServer in one process")):
+            requests = Path(tempfile.mkdtemp(dir=work)) / "requests"
+            serving = Serving([*peer, workers, str(requests)], port, environment, lines)
+            found[name] = (serving, INFER, requests)
     return found
 
 
-def measure(model, rows, folder, options, work):
+def measure(model, rows, folder, options, work, environment):
     """Rounds of all servers; returns {name: list of measurements} and the direct calls'."""
     write_requests(model, rows, work / "requests")
     loads, direct = {}, []
     for _ in range(options.rounds):
         for name, (serving, method, requests) in servers(
-            model, folder, rows, options, free_port(), work
+            model, folder, rows, options, free_port(), work, environment
         ).items():
             with serving:
                 serving.load(method, requests, 3)
@@ -179,14 +178,14 @@ def measure(model, rows, folder, options, work):
             loads.setdefault(name, []).append(measured)
             print(model, name, json.dumps(measured), flush=True)
         # Without batching: a lone request would wait for others until the timeout.
-        with Serving(ours(model, folder, port := free_port()), port) as serving:
+        with Serving(ours(model, folder, port := free_port()), port, environment) as serving:
             serving.load(PREDICT, work / "requests", 2, clients=1)
             alone = serving.load(PREDICT, work / "requests", options.seconds / 2, clients=1)
         loads["Polysemy"][-1]["single_ms"] = alone["p50_ms"]
         command = [sys.executable, HERE / "direct.py", folder / model / "1", work / "requests"]
         done = subprocess.run(
             [*command, str(CLIENTS), str(options.seconds / 2)],
-            capture_output=True, text=True, check=True,
+            capture_output=True, text=True, check=True, env={**os.environ, **environment},
         )  # fmt: skip
         direct.append(json.loads(done.stdout))
         print(model, "direct", done.stdout.strip(), flush=True)
@@ -197,9 +196,9 @@ def median(measurements, key):
     return statistics.median(each[key] for each in measurements)
 
 
-def report(model, loads, direct):
+def report(title, loads, direct):
     """The lines of one model's tables."""
-    lines = [f"## {model}", "", "| server | requests/s | p50 | p99 | failures | ours / theirs |"]
+    lines = [f"## {title}", "", "| server | requests/s | p50 | p99 | failures | ours / theirs |"]
     lines.append("| --- | --- | --- | --- | --- | --- |")
     reached = median(loads["Polysemy"], "requests_per_s")
     for name, measured in loads.items():
@@ -230,17 +229,20 @@ def main():
         "",
         f"Machine: {machine()}; clients and server share it. {CLIENTS} gRPC clients, one row a "
         f"request, one request in flight each, {options.seconds:g} s, medians of {options.rounds} "
-        "rounds. All serve the same SavedModel and batch up to 16 rows within 100 ms.",
+        "rounds. All serve the same SavedModel and batch up to 16 rows within 100 ms. MLServer as "
+        "it comes runs models in a process beside its own; with `parallel_workers` 0, in its own.",
         "",
     ]
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary, "models")
         models = build_models(folder)
         for model, rows in models.items():
-            if options.only in (None, model):
-                work = Path(temporary, f"work_{model}")
-                work.mkdir()
-                lines += report(model, *measure(model, rows, folder, options, work))
+            if options.only not in (None, model):
+                continue
+            for title, environment in THREADS[model].items():
+                work = Path(tempfile.mkdtemp(dir=temporary))
+                measured = measure(model, rows, folder, options, work, environment)
+                lines += report(title, *measured)
     text = "\n".join(lines)
     print(text)
     if options.only is None:

@@ -78,14 +78,19 @@ def test_requests_past_the_bound_are_refused(small, asking, log):
     raise AssertionError("the queue stayed full")
 
 
-def test_deadline_that_passes_in_the_queue(small, asking):
+def test_deadline_that_passes_in_the_queue(small, asking, log):
     """A request whose deadline has passed is not run: DEADLINE_EXCEEDED"""
     predict = small.unary_unary(PREDICT)
     request = asking["predict_request"]("failing", "work", steps=np.array([10**9], "int32"))
     raw = request.SerializeToString()
+    before = len(log.read_text().splitlines())
     first = predict.future(raw, timeout=0.2)
     second = predict.future(raw, timeout=0.1)
     assert [code(first), code(second)] == ["DEADLINE_EXCEEDED"] * 2
+    until = time.monotonic() + 10
+    while len(lines := log.read_text().splitlines()[before:]) < 2 and time.monotonic() < until:
+        time.sleep(0.01)
+    assert [json.loads(line)["status"] for line in lines] == ["DEADLINE_EXCEEDED"] * 2
 
 
 def test_queue_counts_what_runs_and_waits():

@@ -219,16 +219,15 @@ def test_what_stops_the_start(lab, options, message):
     assert server.manager is None  # nothing is left behind
 
 
-@pytest.mark.parametrize("threads", [3, 4])
-def test_batches_that_single_rows_cannot_fill_are_told_of(lab, caplog, threads):
+@pytest.mark.parametrize(("threads", "rest", "is_told"), [(3, 0, 1), (4, 0, 0), (3, -1, 0)])
+def test_batches_that_single_rows_cannot_fill_are_told_of(lab, caplog, threads, rest, is_told):
     lab.add(1)
     write(lab, "batching", "max_batch_size { value: 4 } batch_timeout_micros { value: 9 }")
-    flags = {"batching_parameters_file": str(lab.root / "batching"), "grpc_max_threads": threads}
-    lab.server(lab.config(), enable_batching=True, **flags)
-    told = (
-        "batches of 4 fill up only if requests have several rows, and else wait 9 us" in caplog.text
-    )
-    assert told == (threads < 4)
+    file = str(lab.root / "batching")
+    flags = {"batching_parameters_file": file, "rest_api_num_threads": threads}
+    lab.server(lab.config(), enable_batching=True, rest_api_port=rest, **flags)
+    told = "batches of 4 fill up only if requests have several rows, and else wait 9 us"
+    assert (told in caplog.text) == bool(is_told)
 
 
 def test_labels_at_the_start(lab):

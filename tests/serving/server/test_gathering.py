@@ -2,7 +2,7 @@
 
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -37,18 +37,26 @@ def double():
     return Doubling()
 
 
-@pytest.fixture
-def pool():
-    with ThreadPoolExecutor(8) as threads:
-        yield threads
+def submit(gathering, inputs):
+    """A future of the outputs."""
+    future = Future()
+
+    def done(outputs, error):
+        if error is None:
+            future.set_result([np.asarray(output) for output in outputs])
+        else:
+            future.set_exception(error)
+
+    gathering.submit(inputs, len(inputs[0]), done)
+    return future
 
 
-def rows(*values):
-    return [tf.constant(values, tf.float32)]
+class Call:
+    def __init__(self, gathering, *values):
+        self._future = submit(gathering, [tf.constant(values, tf.float32)])
 
-
-def call(pool, gathering, *values):
-    return pool.submit(lambda: np.asarray(gathering(rows(*values), len(values))[0]).tolist())
+    def result(self):
+        return self._future.result(LONG)[0].tolist()
 
 
 def until(condition):
@@ -62,86 +70,85 @@ def gathered(gathering, count):
     until(lambda: gathering._open is not None and gathering._open.rows == count)
 
 
-def test_a_full_group_does_not_wait(double, pool):
+def test_a_full_group_does_not_wait(double):
     gathering = Gathering(double, max_rows=4, seconds=LONG, runs=1)
-    first = call(pool, gathering, 1)
+    first = Call(gathering, 1)
     gathered(gathering, 1)
-    second = call(pool, gathering, 2, 3)
+    second = Call(gathering, 2, 3)
     gathered(gathering, 3)
-    third = call(pool, gathering, 4)
-    assert first.result(LONG) == [2]
-    assert second.result(LONG) == [4, 6]
-    assert third.result(LONG) == [8]
+    third = Call(gathering, 4)
+    assert first.result() == [2]
+    assert second.result() == [4, 6]
+    assert third.result() == [8]
     assert double.runs == [4]
 
 
-def test_one_that_has_no_room_begins_the_next_group(double, pool):
+def test_one_that_has_no_room_begins_the_next_group(double):
     gathering = Gathering(double, max_rows=4, seconds=LONG, runs=1)
-    first = call(pool, gathering, 1, 2, 3)
+    first = Call(gathering, 1, 2, 3)
     gathered(gathering, 3)
-    second = call(pool, gathering, 4, 5)
-    assert first.result(LONG) == [2, 4, 6]
+    second = Call(gathering, 4, 5)
+    assert first.result() == [2, 4, 6]
     gathered(gathering, 2)
-    third = call(pool, gathering, 6, 7)
-    assert second.result(LONG) == [8, 10] and third.result(LONG) == [12, 14]
+    third = Call(gathering, 6, 7)
+    assert second.result() == [8, 10] and third.result() == [12, 14]
     assert double.runs == [3, 4]
 
 
-def test_a_large_call_runs_by_itself(double, pool):
+def test_a_large_call_runs_by_itself(double):
     gathering = Gathering(double, max_rows=2, seconds=LONG, runs=1)
-    waiting = call(pool, gathering, 1)
+    waiting = Call(gathering, 1)
     gathered(gathering, 1)
-    assert call(pool, gathering, 2, 3, 4).result(LONG) == [4, 6, 8]
-    assert call(pool, gathering, 5).result(LONG) == [10] and waiting.result(LONG) == [2]
+    assert Call(gathering, 2, 3, 4).result() == [4, 6, 8]
+    assert Call(gathering, 5).result() == [10] and waiting.result() == [2]
     assert double.runs == [3, 2]
 
 
 @pytest.mark.parametrize("seconds", [0.0, 0.01])
-def test_while_as_many_as_may_are_running_later_ones_gather(double, pool, seconds):
+def test_while_as_many_as_may_are_running_later_ones_gather(double, seconds):
     gathering = Gathering(double, max_rows=8, seconds=seconds, runs=1)
     double.go.clear()
-    first = call(pool, gathering, 1)
+    first = Call(gathering, 1)
     assert double.started.acquire(timeout=LONG)
-    others = [call(pool, gathering, value) for value in range(2, 6)]
+    others = [Call(gathering, value) for value in range(2, 6)]
     gathered(gathering, 4)
     double.go.set()
-    assert first.result(LONG) == [2]
-    assert [other.result(LONG) for other in others] == [[4], [6], [8], [10]]
+    assert first.result() == [2]
+    assert [other.result() for other in others] == [[4], [6], [8], [10]]
     assert double.runs == [1, 4]
 
 
-def test_full_groups_go_on_while_others_run(double, pool):
+def test_full_groups_go_on_while_others_run(double):
     """How many may queue is the batcher's to decide, which refuses what is too much."""
     gathering = Gathering(double, max_rows=2, seconds=0.0, runs=1)
     double.go.clear()
-    calls = [call(pool, gathering, 1)]
+    calls = [Call(gathering, 1)]
     assert double.started.acquire(timeout=LONG)
-    calls += [call(pool, gathering, value) for value in (2, 3)]
+    calls += [Call(gathering, value) for value in (2, 3)]
     assert double.started.acquire(timeout=LONG)
     double.go.set()
-    assert sorted(each.result(LONG)[0] for each in calls) == [2, 4, 6]
+    assert sorted(each.result()[0] for each in calls) == [2, 4, 6]
     assert double.runs == [1, 2]
 
 
-def test_an_error_is_everyones_and_passes(double, pool):
+def test_an_error_is_everyones_and_passes(double):
     gathering = Gathering(double, max_rows=2, seconds=LONG, runs=1)
     double.error = tf.errors.UnavailableError(None, None, "full")
-    for each in [call(pool, gathering, 1), call(pool, gathering, 2)]:
+    for each in [Call(gathering, 1), Call(gathering, 2)]:
         with pytest.raises(tf.errors.UnavailableError, match="full"):
-            each.result(LONG)
+            each.result()
     double.error = None
-    calls = [call(pool, gathering, 3), call(pool, gathering, 4)]
-    assert sorted(each.result(LONG)[0] for each in calls) == [6, 8]
+    calls = [Call(gathering, 3), Call(gathering, 4)]
+    assert sorted(each.result()[0] for each in calls) == [6, 8]
 
 
-def test_unlike_shapes_are_refused(double, pool):
+def test_unlike_shapes_are_refused(double):
     gathering = Gathering(double, max_rows=2, seconds=LONG, runs=1)
-    calls = [pool.submit(gathering, [tf.ones([1, size])], 1) for size in (2, 3)]
-    for each in calls:
+    for future in [submit(gathering, [tf.ones([1, size])]) for size in (2, 3)]:
         with pytest.raises(ServingError, match="FAILED_PRECONDITION: Tensors with the same name"):
-            each.result(LONG)
+            future.result(LONG)
     assert not double.runs
-    assert gathering([tf.ones([2, 3])], 2)[0].shape == (2, 3)
+    assert submit(gathering, [tf.ones([2, 3])]).result(LONG)[0].shape == (2, 3)
 
 
 def test_every_call_gets_its_own_rows_under_load(double):
@@ -149,8 +156,7 @@ def test_every_call_gets_its_own_rows_under_load(double):
 
     def ask(value):
         count = value % 3 + 1
-        got = gathering(rows(*[value] * count), count)[0]
-        return np.asarray(got).tolist() == [2.0 * value] * count
+        return Call(gathering, *[value] * count).result() == [2.0 * value] * count
 
     with ThreadPoolExecutor(16) as pool:
         assert all(pool.map(ask, range(600)))

@@ -1,12 +1,12 @@
 """Who watches the health of a server is no harm to it."""
 
 import time
-from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 import pytest
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
+from polysemy.serving.server.event_loop import EventLoop
 from polysemy.serving.server.health import Health
 
 CHECK, WATCH = "/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch"
@@ -20,13 +20,19 @@ def health():
 
 @pytest.fixture
 def channel(health):
-    server = grpc.server(ThreadPoolExecutor(2))
-    health.add_to(server)
-    port = server.add_insecure_port("localhost:0")
-    server.start()
+    async def start():
+        server = grpc.aio.server()
+        health.add_to(server)
+        port = server.add_insecure_port("localhost:0")
+        await server.start()
+        return server, port
+
+    loop = EventLoop("test")
+    server, port = loop.submit(start()).result()
     with grpc.insecure_channel(f"localhost:{port}") as connected:
         yield connected
-    server.stop(None).wait()
+    loop.submit(server.stop(None)).result()
+    loop.close()
 
 
 def test_watchers_who_leave_at_once_end_nothing_and_leave_nothing_behind(channel, health):
@@ -43,7 +49,7 @@ def test_watchers_who_leave_at_once_end_nothing_and_leave_nothing_behind(channel
     staying = watch(b"", timeout=20)
     assert next(staying) == SERVING
     for _ in range(200):
-        if list(health._streams.values()) == [""]:
+        if health.watchers == 1:
             return
         time.sleep(0.02)
-    raise AssertionError(f"there are still {len(health._streams)} watchers")
+    raise AssertionError(f"there are still {health.watchers} watchers")
