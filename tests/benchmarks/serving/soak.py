@@ -207,7 +207,7 @@ def main():
                 "--enable_batching",
                 f"--batching_parameters_file={work / 'batching.config'}",
             ]
-        with Serving(command, ports[0]) as serving:
+        with Serving(command, ports[0], {}) as serving:
             # Waits until both models answer.
             method = f"{SERVICE}.PredictionService/Predict"
             for model in rows:
