@@ -77,6 +77,7 @@ class BatchedRunner:
             max_rows=batching.largest,
             seconds=batching.batch_timeout_micros / 1e6,
             runs=batching.num_batch_threads,
+            queued=batching.max_enqueued_batches,
         )
 
     def __call__(self, inputs: list[tf.Tensor], cancellation: Cancellation | None = None) -> list:
@@ -136,12 +137,14 @@ class BatchedRunner:
         start = time.time()
 
         def observe(outputs: list | None, error: Exception | None) -> None:
-            if outputs is not None:
-                *outputs, report = outputs
-                report = np.asarray(report)
-                batches = [(int(row[0]), int(row[1])) for row in report if row[2] == 0]
-                observer(batches, max(0.0, report[0, 3] - start))
-            done(outputs, error)
+            if outputs is None:
+                done(None, error)
+                return
+            *outputs, report = outputs
+            done(outputs, None)
+            report = np.asarray(report)
+            batches = [(int(row[0]), int(row[1])) for row in report if row[2] == 0]
+            observer(batches, max(0.0, report[0, 3] - start))
 
         self._together.submit([tf.constant(numbers), *inputs], rows, observe)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -13,8 +14,8 @@ from .run_errors import unlike_shapes
 from .tensors import as_array
 
 Done = Callable[[Any, Any], None]  # called with the list of outputs, or with None and the error
-# Of all models: each waits for its group to fill up, then for the runtime.
-_THREADS = ThreadPoolExecutor(256, "batch")
+LOGGER = logging.getLogger(__name__)
+_MOST_THREADS = 1024
 
 
 class Gathering:
@@ -30,25 +31,35 @@ class Gathering:
         max_rows: int. Rows of a group; a call with as many is run by itself.
         seconds: float. How long the first call of a group waits.
         runs: int. Groups that run at once.
+        queued: int. Groups that the batcher lets wait besides, each in a thread.
 
     Example:
-    >>> double = Gathering(lambda tensors: [2 * tensors[0]], max_rows=1, seconds=0.0, runs=1)
-    >>> ended = threading.Event()
-    >>> def done(outputs, error):
-    ...     print(outputs[0].numpy(), error)
-    ...     ended.set()
-    >>> double.submit([tf.constant([1.5])], 1, done)
-    >>> _ = ended.wait()
-    [3.] None
+    >>> import queue
+    >>> def double(tensors):
+    ...     return [2 * tensors[0]]
+    >>> gathering = Gathering(double, max_rows=1, seconds=0.0, runs=1, queued=0)
+    >>> results = queue.Queue()
+    >>> gathering.submit([tf.constant([1.5])], 1, lambda *result: results.put(result))
+    >>> outputs, error = results.get()
+    >>> outputs[0].numpy(), error
+    (array([3.], dtype=float32), None)
     """
 
     def __init__(
-        self, run: Callable[[list], list], max_rows: int, seconds: float, runs: int
+        self,
+        run: Callable[[list], list],
+        max_rows: int,
+        seconds: float,
+        runs: int,
+        queued: int,
     ) -> None:
         self._run = run
         self._max_rows = max_rows
         self._seconds = seconds
         self._runs = runs
+        # One more that gathers, and one whose group the batcher refuses. They end with this object.
+        threads = min(runs + queued + 2, _MOST_THREADS)
+        self._threads = ThreadPoolExecutor(threads, "batch")
         self._lock = threading.Lock()
         self._open: _Group | None = None
         self._running = 0
@@ -71,7 +82,7 @@ class Gathering:
             if rows < self._max_rows:
                 self._open = group
             self._join(group, inputs, rows, done)
-        _THREADS.submit(self._lead, group)
+        self._threads.submit(self._lead, group)
 
     def _join(self, group: _Group, inputs: list[tf.Tensor], rows: int, done: Done) -> None:
         group.join(inputs, rows, done)
@@ -127,12 +138,15 @@ class _Group:
         def finish() -> None:
             start = 0
             for _, rows, done in members:
-                if failure is not None:
-                    done(None, failure)
-                elif len(members) == 1:
-                    done(outputs, None)
-                else:
-                    done([array[start : start + rows] for array in outputs], None)
+                try:
+                    if failure is not None:
+                        done(None, failure)
+                    elif len(members) == 1:
+                        done(outputs, None)
+                    else:
+                        done([array[start : start + rows] for array in outputs], None)
+                except Exception:  # one that cannot be told must not keep the others waiting
+                    LOGGER.exception("A call failed")
                 start += rows
 
         return finish

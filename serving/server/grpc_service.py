@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import math
 import time
 from concurrent.futures import Executor
 from typing import Any
@@ -39,7 +40,7 @@ _CALLS = (  # of inference: the method here, and the messages
     ("Regress", "regress", RegressionRequest, RegressionResponse),
     ("MultiInference", "multi_inference", MultiInferenceRequest, MultiInferenceResponse),
 )
-_MAX_BYTES_HERE = 2**16  # of a request that is read in the event loop, where others wait for it
+_SMALL = 2**16
 
 
 class PredictionService(grpc.GenericRpcHandler):
@@ -115,7 +116,10 @@ class PredictionService(grpc.GenericRpcHandler):
     async def _inferred(
         self, servable: Servable, method: str, message: Any, cancellation: Cancellation
     ) -> Any:
-        if method == "predict" and message.ByteSize() <= _MAX_BYTES_HERE:
+        if method == "predict" and servable.batching and is_small(message):
+            if not servable.is_prepared(message):
+                preparing = self._queue.submit(servable.prepare, message)
+                await answered(asyncio.wrap_future(preparing), cancellation)
             future = asyncio.get_running_loop().create_future()
             done = functools.partial(self._outbox.put, future)
             if servable.predict_together(message, cancellation, done):
@@ -151,6 +155,26 @@ class PredictionService(grpc.GenericRpcHandler):
             self._access_log.write(
                 "GRPC", model, api, status, seconds, peer=context.peer(), **known
             )
+
+
+def is_small(request: Any) -> bool:
+    """Whether a request is read in no time, and so may be in the event loop, where all wait.
+
+    Few bytes may stand for a large tensor, since the last value is repeated.
+
+    Example:
+    >>> request = PredictRequest()
+    >>> request.inputs["x"].tensor_shape.dim.add(size=2**30)
+    size: 1073741824
+    >>> is_small(request)
+    False
+    """
+    if request.ByteSize() > _SMALL:
+        return False
+    shapes = [proto.tensor_shape.dim for proto in request.inputs.values()]
+    return all(
+        len(shape) <= 8 and math.prod(dim.size for dim in shape) <= _SMALL for shape in shapes
+    )
 
 
 def _model_spec(api: str, message: Any) -> Any:

@@ -65,6 +65,10 @@ class Runners:
                 self._made[key] = found
         return found, outputs
 
+    def made(self, signature: Signature, outputs: tuple[str, ...]) -> Callable[..., list] | None:
+        """The function that `of` returns, unless it has to be made first, which takes a while."""
+        return self._made.get((signature.name, outputs))
+
     def together(self, signatures: Sequence[Signature]) -> Callable[..., list]:
         """A function of one input that runs several signatures of one input each: all their
         outputs, one signature's after the other's."""

@@ -82,7 +82,7 @@ class Servable:
         self.path = Path(path)
         self.options = options or ServerOptions()
         self.metrics = metrics
-        parameters = Batching.from_proto(batching) if batching is not None else None
+        self.batching = Batching.from_proto(batching) if batching is not None else None
         meta_graph = read_meta_graph(self.path, self.options.saved_model_tags.split(","))
         # Every signature of the file, the initializer of TF 2 exports included.
         self.signature_defs = dict(meta_graph.signature_def)
@@ -90,9 +90,9 @@ class Servable:
         self._loaded: Any = loaded
         watched = metrics is not None and bool(self.options.monitoring_config_file)
         self._runners = Runners(
-            self._loaded.signatures, parameters, self._observe if watched else None
+            self._loaded.signatures, self.batching, self._observe if watched else None
         )
-        self._thread_pool_name = parameters.thread_pool_name if parameters is not None else ""
+        self._thread_pool_name = self.batching.thread_pool_name if self.batching else ""
         self._signatures: dict[str, Signature] = {}
         for key, definition in self.signature_defs.items():
             if key not in self._runners.functions:
@@ -121,14 +121,28 @@ class Servable:
         outputs = self._run(signature, tensors, wanted, "Predict", cancellation)
         return self._predict_response(signature, wanted, outputs)
 
+    def is_prepared(self, request: Any) -> bool:
+        """Whether a `PredictRequest` is not the first of its kind."""
+        signature = self._signature(request.model_spec.signature_name)
+        return self._runners.made(signature, signature.wanted(request.output_filter)) is not None
+
+    def prepare(self, request: Any) -> None:
+        """Makes what a `PredictRequest` needs to be run, which takes a while."""
+        signature = self._signature(request.model_spec.signature_name)
+        self._runner(signature, signature.wanted(request.output_filter))
+
     def predict_together(
         self, request: Any, cancellation: Cancellation, done: Callable[[Any, Any], None]
     ) -> bool:
         """Like `predict`, for who does not want to wait: `done` gets the answer, or None and the
-        error, in another thread. False if this request is not one to be run with others."""
+        error, in another thread. False if this request is not one to be run with others, or
+        nothing is prepared for its kind."""
         signature, wanted, tensors = self._read(request)
-        runner, names = self._runner(signature, tensors, wanted)
-        if not isinstance(runner, BatchedRunner) or not runner.shares(tensors):
+        runner = self._runners.made(signature, wanted)
+        if not isinstance(runner, BatchedRunner):
+            return False
+        signature.check_dtypes(tensors)
+        if not runner.shares(tensors):
             return False
         cancellation.check()
         start = time.perf_counter()
@@ -142,7 +156,7 @@ class Servable:
                 done(None, error)
                 return
             try:
-                found = dict(zip(names, map(as_array, outputs), strict=True))
+                found = dict(zip(wanted, map(as_array, outputs), strict=True))
                 done(self._predict_response(signature, wanted, found), None)
             except Exception as failure:
                 done(None, failure)
@@ -284,10 +298,7 @@ class Servable:
             to_proto(outputs[alias], response.outputs[alias], as_content)
         return response
 
-    def _runner(
-        self, signature: Signature, tensors: list[tf.Tensor], wanted: tuple[str, ...]
-    ) -> tuple[Any, tuple[str, ...]]:
-        signature.check_dtypes(tensors)
+    def _runner(self, signature: Signature, wanted: tuple[str, ...]) -> tuple[Any, tuple]:
         try:
             return self._runners.of(signature, wanted)
         except (TypeError, ValueError) as error:
@@ -303,7 +314,8 @@ class Servable:
         api: str,
         cancellation: Cancellation | None,
     ) -> dict[str, np.ndarray]:
-        runner, names = self._runner(signature, tensors, wanted)
+        signature.check_dtypes(tensors)
+        runner, names = self._runner(signature, wanted)
         return dict(zip(names, self._call(runner, tensors, api, cancellation), strict=True))
 
     def _call(

@@ -71,7 +71,7 @@ def gathered(gathering, count):
 
 
 def test_a_full_group_does_not_wait(double):
-    gathering = Gathering(double, max_rows=4, seconds=LONG, runs=1)
+    gathering = Gathering(double, max_rows=4, seconds=LONG, runs=1, queued=4)
     first = Call(gathering, 1)
     gathered(gathering, 1)
     second = Call(gathering, 2, 3)
@@ -84,7 +84,7 @@ def test_a_full_group_does_not_wait(double):
 
 
 def test_one_that_has_no_room_begins_the_next_group(double):
-    gathering = Gathering(double, max_rows=4, seconds=LONG, runs=1)
+    gathering = Gathering(double, max_rows=4, seconds=LONG, runs=1, queued=4)
     first = Call(gathering, 1, 2, 3)
     gathered(gathering, 3)
     second = Call(gathering, 4, 5)
@@ -96,7 +96,7 @@ def test_one_that_has_no_room_begins_the_next_group(double):
 
 
 def test_a_large_call_runs_by_itself(double):
-    gathering = Gathering(double, max_rows=2, seconds=LONG, runs=1)
+    gathering = Gathering(double, max_rows=2, seconds=LONG, runs=1, queued=4)
     waiting = Call(gathering, 1)
     gathered(gathering, 1)
     assert Call(gathering, 2, 3, 4).result() == [4, 6, 8]
@@ -106,7 +106,7 @@ def test_a_large_call_runs_by_itself(double):
 
 @pytest.mark.parametrize("seconds", [0.0, 0.01])
 def test_while_as_many_as_may_are_running_later_ones_gather(double, seconds):
-    gathering = Gathering(double, max_rows=8, seconds=seconds, runs=1)
+    gathering = Gathering(double, max_rows=8, seconds=seconds, runs=1, queued=4)
     double.go.clear()
     first = Call(gathering, 1)
     assert double.started.acquire(timeout=LONG)
@@ -120,7 +120,7 @@ def test_while_as_many_as_may_are_running_later_ones_gather(double, seconds):
 
 def test_full_groups_go_on_while_others_run(double):
     """How many may queue is the batcher's to decide, which refuses what is too much."""
-    gathering = Gathering(double, max_rows=2, seconds=0.0, runs=1)
+    gathering = Gathering(double, max_rows=2, seconds=0.0, runs=1, queued=4)
     double.go.clear()
     calls = [Call(gathering, 1)]
     assert double.started.acquire(timeout=LONG)
@@ -132,7 +132,7 @@ def test_full_groups_go_on_while_others_run(double):
 
 
 def test_an_error_is_everyones_and_passes(double):
-    gathering = Gathering(double, max_rows=2, seconds=LONG, runs=1)
+    gathering = Gathering(double, max_rows=2, seconds=LONG, runs=1, queued=4)
     double.error = tf.errors.UnavailableError(None, None, "full")
     for each in [Call(gathering, 1), Call(gathering, 2)]:
         with pytest.raises(tf.errors.UnavailableError, match="full"):
@@ -143,7 +143,7 @@ def test_an_error_is_everyones_and_passes(double):
 
 
 def test_unlike_shapes_are_refused(double):
-    gathering = Gathering(double, max_rows=2, seconds=LONG, runs=1)
+    gathering = Gathering(double, max_rows=2, seconds=LONG, runs=1, queued=4)
     for future in [submit(gathering, [tf.ones([1, size])]) for size in (2, 3)]:
         with pytest.raises(ServingError, match="FAILED_PRECONDITION: Tensors with the same name"):
             future.result(LONG)
@@ -152,7 +152,7 @@ def test_unlike_shapes_are_refused(double):
 
 
 def test_every_call_gets_its_own_rows_under_load(double):
-    gathering = Gathering(double, max_rows=5, seconds=0.001, runs=2)
+    gathering = Gathering(double, max_rows=5, seconds=0.001, runs=2, queued=4)
 
     def ask(value):
         count = value % 3 + 1
@@ -162,3 +162,15 @@ def test_every_call_gets_its_own_rows_under_load(double):
         assert all(pool.map(ask, range(600)))
     assert sum(double.runs) == sum(value % 3 + 1 for value in range(600))
     assert max(double.runs) <= 5 and len(double.runs) < 600
+
+
+def test_its_threads_end_with_it(double):
+    before = set(threading.enumerate())
+    gathering = Gathering(double, max_rows=2, seconds=0.0, runs=2, queued=4)
+    assert Call(gathering, 1).result() == [2]
+    made = [thread for thread in threading.enumerate() if thread not in before]
+    assert made
+    del gathering
+    for thread in made:
+        thread.join(LONG)
+        assert not thread.is_alive()
