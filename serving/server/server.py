@@ -142,13 +142,13 @@ class Server:
         """Refuses new requests and waits up to the grace for those being answered."""
         if self._poller is not None:
             self._poller.stop()
-        stopping = None
+        wait_for_calls = None
         if self._grpc is not None:
-            stopping = self._grpc.stop(self.options.shutdown_grace_seconds)
+            wait_for_calls = self._grpc.stop(self.options.shutdown_grace_seconds)
         if self._rest is not None:
             self._rest.stop()
-        if stopping is not None:
-            stopping()
+        if wait_for_calls is not None:
+            wait_for_calls()
         if self.manager is not None:
             self.manager.close()
         if self._access_log is not None:
