@@ -87,6 +87,7 @@ def main():
     )
     os.environ["PYTHONPATH"] = str(Path(__file__).parent)
     command = str(Path(sys.executable).with_name("mlserver"))
+    os.chdir(home)  # where it leaves folders of its own
     os.execv(command, [command, "start", str(home)])
 
 
