@@ -117,12 +117,14 @@ class PredictionService(grpc.GenericRpcHandler):
         self, servable: Servable, method: str, message: Any, cancellation: Cancellation
     ) -> Any:
         if method == "predict" and servable.batching and is_small(message):
-            if not servable.is_prepared(message):
-                preparing = self._queue.submit(servable.prepare, message)
-                await answered(asyncio.wrap_future(preparing), cancellation)
             future = asyncio.get_running_loop().create_future()
             done = functools.partial(self._outbox.put, future)
-            if servable.predict_together(message, cancellation, done):
+            together = functools.partial(servable.predict_together, message, cancellation, done)
+            if not (started := together()):
+                preparing = self._queue.submit(servable.prepare, message)
+                await answered(asyncio.wrap_future(preparing), cancellation)
+                started = together()
+            if started:
                 with self._queue.place:
                     return await answered(future, cancellation)
         call = self._queue.submit(getattr(servable, method), message, cancellation)

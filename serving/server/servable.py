@@ -121,11 +121,6 @@ class Servable:
         outputs = self._run(signature, tensors, wanted, "Predict", cancellation)
         return self._predict_response(signature, wanted, outputs)
 
-    def is_prepared(self, request: Any) -> bool:
-        """Whether a `PredictRequest` is not the first of its kind."""
-        signature = self._signature(request.model_spec.signature_name)
-        return self._runners.made(signature, signature.wanted(request.output_filter)) is not None
-
     def prepare(self, request: Any) -> None:
         """Makes what a `PredictRequest` needs to be run, which takes a while."""
         signature = self._signature(request.model_spec.signature_name)

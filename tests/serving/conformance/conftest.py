@@ -1,5 +1,6 @@
 """Toy models, a server of them, and raw calls: what the rows of the conformance suite share."""
 
+import contextlib
 import gc
 import importlib.util
 from pathlib import Path
@@ -12,6 +13,7 @@ from google.protobuf import text_format
 
 from polysemy.serving.protos import PredictRequest, TensorProto
 from polysemy.serving.server import Server
+from polysemy.serving.server.options import ServerOptions
 
 
 def _beside(name):
@@ -47,6 +49,26 @@ def server(models):
     """A server of all the toy models with every option at its default, on free ports."""
     with Server(models, port=0, rest_api_port=0) as running:
         yield running
+
+
+@contextlib.contextmanager
+def _channel_to(path, **flags):
+    options = ServerOptions(
+        model_base_path=str(path),
+        model_name=path.name,
+        free_ports=True,
+        port=0,
+        rest_api_port=-1,
+        **flags,
+    )
+    with Server(options=options) as server, grpc.insecure_channel(server.address) as channel:
+        yield channel
+
+
+@pytest.fixture(scope="session")
+def channel_to():
+    """`with channel_to(folder of a model, flag=value) as channel:` serves it over gRPC alone."""
+    return _channel_to
 
 
 def ask_grpc(address, method, message, timeout=20.0):

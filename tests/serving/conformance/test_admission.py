@@ -9,9 +9,7 @@ import numpy as np
 import pytest
 
 from polysemy.serving.protos import GetModelStatusRequest
-from polysemy.serving.server import Server
 from polysemy.serving.server.admission import RequestQueue
-from polysemy.serving.server.options import ServerOptions
 
 PREDICT = "/tensorflow.serving.PredictionService/Predict"
 STATUS = "/tensorflow.serving.ModelService/GetModelStatus"
@@ -23,19 +21,10 @@ def log(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def small(models, log):
+def small(models, log, channel_to):
     """A server of one thread, where one request may wait."""
-    options = ServerOptions(
-        model_base_path=str(models / "failing"),
-        model_name="failing",
-        free_ports=True,
-        port=0,
-        rest_api_port=-1,
-        grpc_max_threads=1,
-        max_queued_requests=1,
-        access_log=str(log),
-    )
-    with Server(options=options) as server, grpc.insecure_channel(server.address) as channel:
+    flags = {"grpc_max_threads": 1, "max_queued_requests": 1, "access_log": str(log)}
+    with channel_to(models / "failing", **flags) as channel:
         yield channel
 
 

@@ -7,31 +7,20 @@ import numpy as np
 import pytest
 
 from polysemy.serving.protos import PredictResponse
-from polysemy.serving.server import Server
-from polysemy.serving.server.options import ServerOptions
 
 PREDICT = "/tensorflow.serving.PredictionService/Predict"
 WAIT = 5.0  # seconds that a batch waits for more
 
 
 @pytest.fixture(scope="module")
-def predict(models, tmp_path_factory):
+def predict(models, tmp_path_factory, channel_to):
     """Asks a server with one thread for requests, whose batches have four rows."""
     parameters = tmp_path_factory.mktemp("batching") / "batching.config"
     parameters.write_text(
         f"max_batch_size {{ value: 4 }} batch_timeout_micros {{ value: {WAIT * 1e6:.0f} }}"
     )
-    options = ServerOptions(
-        model_base_path=str(models / "unbatchable"),
-        model_name="unbatchable",
-        free_ports=True,
-        port=0,
-        rest_api_port=-1,
-        grpc_max_threads=1,
-        enable_batching=True,
-        batching_parameters_file=str(parameters),
-    )
-    with Server(options=options) as server, grpc.insecure_channel(server.address) as channel:
+    flags = {"enable_batching": True, "batching_parameters_file": str(parameters)}
+    with channel_to(models / "unbatchable", grpc_max_threads=1, **flags) as channel:
         yield channel.unary_unary(PREDICT)
 
 
