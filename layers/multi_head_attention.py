@@ -39,7 +39,7 @@ class MultiHeadAttention(keras.layers.Layer):
         attention_mask: bool, broadcasting to (B, H, Lq, Lk), or (B, Lq, Lk); True where a query may
             attend. See `masks`. A query that may attend to nothing gets the mean of all values.
             Keys that Keras's mask of `value`, or else of `query`, leaves out are hidden as well.
-        cache: (B, 2, M, H, d) float. Keys and values of earlier positions; then Lk is M. In
+        cache: pair of (B, H, M, d) float. Keys and values of earlier positions; then Lk is M. In
             cross-attention what `key_value_cache` returned, instead of `value`.
         cache_index: int, scalar or (B,) int tensor. Where in the cache the first query belongs, of
             all rows or of each row; needed with `cache` in self-attention. The queries' keys and
@@ -126,7 +126,7 @@ class MultiHeadAttention(keras.layers.Layer):
             value: (B, Lk, Dv) float.
 
         Returns:
-            (B, 2, Lk, H, d) in the compute dtype, for `cache`.
+            Two of (B, H, Lk, d) in the compute dtype, for `cache`.
         """
         if not self.is_cross_attention:
             raise ValueError(
@@ -135,7 +135,7 @@ class MultiHeadAttention(keras.layers.Layer):
             )
         kernel, bias = self._in_compute_dtype(self.key_value_kernel, self.key_value_bias)
         value = ops.cast(value, self.compute_dtype)
-        return ops.transpose(self._project(value, kernel, bias, 2), (0, 2, 1, 3, 4))
+        return tuple(_heads_first(self._project(value, kernel, bias, 2)))
 
     def _in_compute_dtype(self, *weights):
         return [None if w is None else ops.cast(w, self.compute_dtype) for w in weights]
@@ -163,22 +163,20 @@ class MultiHeadAttention(keras.layers.Layer):
             attention_mask = combine_masks(attention_mask, padding_attention_mask(present))
         if self.is_cross_attention:
             q = self._project(query, self.query_kernel, self.query_bias, 1)  # (B, Lq, 1, H, d)
-            q = ops.transpose(q[:, :, 0], (0, 2, 1, 3))  # (B, H, Lq, d)
-            pair = self.key_value_cache(value) if cache is None else cache  # (B, 2, Lk, H, d)
-            k, v = self._keys_and_values(pair)
+            (q,) = _heads_first(q)  # (B, H, Lq, d)
+            k, v = self.key_value_cache(value) if cache is None else cache  # (B, H, Lk, d) each
         else:
             qkv = self._project(query, self.qkv_kernel, self.qkv_bias, 3)  # (B, Lq, 3, H, d)
-            if cache is None:
-                q, k, v = ops.unstack(ops.transpose(qkv, (2, 0, 3, 1, 4)))  # (B, H, Lq, d) each
-            else:
+            q, k, v = _heads_first(qkv)  # (B, H, Lq, d) each
+            if cache is not None:
                 place = cache_index
                 if not isinstance(place, CachePlace):
                     batch_size, length, _ = ops.shape(query)
-                    place = CachePlace(place, batch_size, length, ops.shape(cache)[2])
-                q = ops.transpose(qkv[:, :, 0], (0, 2, 1, 3))
-                cache = place.write(cache, ops.transpose(qkv[:, :, 1:], (0, 2, 1, 3, 4)))
-                k, v = self._keys_and_values(cache)
+                    size = ops.shape(cache[0])[2]
+                    place = CachePlace(place, batch_size, length, size, self.num_heads)
+                k, v = cache = (place.write(cache[0], k), place.write(cache[1], v))
                 attention_mask = combine_masks(attention_mask, place.visible)
+        k, v = (ops.cast(part, self.compute_dtype) for part in (k, v))
         probabilities = self._probabilities(q, k, attention_mask)
         weights = self.dropout_layer(ops.cast(probabilities, v.dtype), training=training)
         x = ops.transpose(ops.matmul(weights, v), (0, 2, 1, 3))  # (B, Lq, H, d)
@@ -190,10 +188,6 @@ class MultiHeadAttention(keras.layers.Layer):
         if return_attention:
             outputs.append(probabilities)
         return outputs[0] if len(outputs) == 1 else tuple(outputs)
-
-    def _keys_and_values(self, pair):
-        """(B, 2, Lk, H, d) -> two of (B, H, Lk, d)."""
-        return ops.unstack(ops.transpose(ops.cast(pair, self.compute_dtype), (1, 0, 3, 2, 4)))
 
     def _probabilities(self, q, k, attention_mask):
         """(B, H, Lq, d), (B, H, Lk, d), mask -> (B, H, Lq, Lk) float32."""
@@ -239,22 +233,24 @@ class MultiHeadAttention(keras.layers.Layer):
             )
 
     def _check_cache(self, query, cache, cache_index):
-        expected = (2, None, self.num_heads, self._head_dim)
-        found = tuple(cache.shape)[1:]
-        if len(found) != 4 or any(
-            None not in (a, b) and a != b for a, b in zip(expected, found, strict=True)
+        expected = (None, self.num_heads, None, self._head_dim)
+        shapes = [tuple(part.shape) for part in cache]
+        if len(shapes) != 2 or any(
+            len(shape) != 4
+            or any(None not in (a, b) and a != b for a, b in zip(expected, shape, strict=True))
+            for shape in shapes
         ):
             raise ValueError(
-                f"`cache` must be of shape (B, 2, M, {self.num_heads}, {self._head_dim}). "
-                f"Received: cache.shape={tuple(cache.shape)}"
+                f"`cache` must be two tensors of shape (B, {self.num_heads}, M, {self._head_dim}). "
+                f"Received: shapes {shapes}"
             )
-        length, size = query.shape[1], found[1]
+        length, size = query.shape[1], shapes[0][2]
         if isinstance(cache_index, int) and None not in (length, size):
             if not 0 <= cache_index <= size - length:
                 raise ValueError(
                     "`cache_index` and the queries behind it must fit the cache. Received: "
                     f"cache_index={cache_index}, query.shape={tuple(query.shape)}, "
-                    f"cache.shape={tuple(cache.shape)}"
+                    f"a cache of {size} positions"
                 )
 
     def compute_output_spec(
@@ -271,10 +267,10 @@ class MultiHeadAttention(keras.layers.Layer):
         self._check(query, value, attention_mask, cache, cache_index)
         outputs = [keras.KerasTensor(query.shape, self.compute_dtype)]
         if cache is not None:
-            outputs.append(keras.KerasTensor(cache.shape, self.compute_dtype))
+            outputs.append(tuple(keras.KerasTensor(x.shape, self.compute_dtype) for x in cache))
         if return_attention:
             keys = (
-                cache.shape[2]
+                cache[0].shape[2]
                 if cache is not None
                 else (query if value is None else value).shape[1]
             )
@@ -297,6 +293,11 @@ class MultiHeadAttention(keras.layers.Layer):
             and keras.initializers.serialize(self.output_initializer),
             "seed": self.seed,
         }
+
+
+def _heads_first(x):
+    """(B, L, parts, H, d) -> as many (B, H, L, d) as there are parts."""
+    return ops.unstack(ops.transpose(x, (2, 0, 3, 1, 4)))
 
 
 def _with_heads(attention_mask):

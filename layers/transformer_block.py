@@ -45,9 +45,9 @@ class TransformerBlock(keras.layers.Layer):
         encoded: (B, Le, De) float. The encoder's output, with `cross_attention`.
         encoded_mask: bool, broadcasting to (B, H, L, Le), or (B, Le), as Keras hands on its mask
             of `encoded`.
-        cache: (B, 2, M, H, d) float. Of self-attention, see `MultiHeadAttention`.
+        cache: pair of (B, H, M, d) float. Of self-attention, see `MultiHeadAttention`.
         cache_index: int, scalar or (B,) int tensor, or `CachePlace`. Where in the cache x begins.
-        cross_cache: (B, 2, Le, H, d) float. `block.cross_attention.key_value_cache(encoded)`,
+        cross_cache: pair of (B, H, Le, d) float. `block.cross_attention.key_value_cache(encoded)`,
             computed once for many steps, instead of `encoded`.
         training: bool.
         return_attention: bool.
@@ -247,11 +247,11 @@ class TransformerBlock(keras.layers.Layer):
         outputs = [keras.KerasTensor(x.shape, self.compute_dtype)]
         batch_size, length = x.shape[:2]
         if cache is not None:
-            outputs.append(keras.KerasTensor(cache.shape, self.compute_dtype))
+            outputs.append(tuple(keras.KerasTensor(x.shape, self.compute_dtype) for x in cache))
         if return_attention:
-            keys = [length if cache is None else cache.shape[2]]
+            keys = [length if cache is None else cache[0].shape[2]]
             if cross_cache is not None:
-                keys.append(cross_cache.shape[2])
+                keys.append(cross_cache[0].shape[2])
             elif encoded is not None:
                 keys.append(encoded.shape[1])
             for number in keys:

@@ -70,8 +70,8 @@ def forward() -> dict[str, Any]:
             layers.TransformerBlock(2, 8, "gelu_tanh", norm="pre"),
             (x,),
             {
-                "cache": np.zeros((4, 2, 7, 2, 3), "float32"),
-                "cache_index": layers.CachePlace(np.array([0, 2, 1, 0]), 4, 5, 7),
+                "cache": (np.zeros((4, 2, 7, 3), "float32"),) * 2,
+                "cache_index": layers.CachePlace(np.array([0, 2, 1, 0]), 4, 5, 7, 2),
             },
         ),
         "masked_by_keras": (

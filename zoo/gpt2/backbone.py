@@ -236,10 +236,11 @@ class GPT2(Backbone):
         )
 
     def init_cache(self, batch_size, length):
-        """Room for the keys and values of `length` positions: one (B, 2, length, H, d) a block."""
-        shape = (batch_size, 2, length, self.num_heads, self.hidden_dim // self.num_heads)
+        """Room for the keys and values of `length` positions: two (B, H, length, d) a block."""
+        shape = (batch_size, self.num_heads, length, self.hidden_dim // self.num_heads)
         # Of the blocks: a functional model's own dtype is not that of its layers.
-        return tuple(ops.zeros(shape, block.compute_dtype) for block in self.blocks)
+        dtypes = [block.compute_dtype for block in self.blocks]
+        return tuple((ops.zeros(shape, dtype), ops.zeros(shape, dtype)) for dtype in dtypes)
 
     def step(self, token_ids, cache, index, lengths=None):
         """Reads some tokens more, with what is kept of those before.
@@ -256,7 +257,8 @@ class GPT2(Backbone):
         x = self.token_embedding(token_ids)  # (B, L, D)
         x = x + self.position_embedding(x, start_index=index)
         batch_size, length = ops.shape(token_ids)
-        place = CachePlace(index, batch_size, length, ops.shape(cache[0])[2])
+        size = ops.shape(cache[0][0])[2]
+        place = CachePlace(index, batch_size, length, size, self.num_heads)
         kept = []
         for block, part in zip(self.blocks, cache, strict=True):
             x, part = block(x, cache=part, cache_index=place)

@@ -126,9 +126,10 @@ def test_half_precision(make_gpt2):
     assert keras.backend.standardize_dtype(outputs.dtype) == "float32"
     np.testing.assert_allclose(outputs, full(inputs())["logits"], rtol=0, atol=0.02)
     empty = half.init_cache(2, 8)
-    assert {keras.backend.standardize_dtype(each.dtype) for each in empty} == {"bfloat16"}
+    dtypes = {keras.backend.standardize_dtype(part.dtype) for pair in empty for part in pair}
+    assert dtypes == {"bfloat16"}
     logits, cache = half.step(inputs()["token_ids"], empty, 0)
-    assert keras.backend.standardize_dtype(cache[0].dtype) == "bfloat16"
+    assert keras.backend.standardize_dtype(cache[0][0].dtype) == "bfloat16"
     np.testing.assert_allclose(logits, outputs[:, -1], rtol=0, atol=0.01)
 
 
