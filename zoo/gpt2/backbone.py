@@ -264,10 +264,12 @@ class GPT2(Backbone):
             x, part = block(x, cache=part, cache_index=place)
             kept.append(part)
         if lengths is None:
-            x = x[:, -1]
+            x = x[:, -1:]
         else:
-            x = ops.take_along_axis(x, lengths[:, None, None] - 1, axis=1)[:, 0]
-        return (x if self.final_norm is None else self.final_norm(x)), tuple(kept)
+            x = ops.take_along_axis(x, lengths[:, None, None] - 1, axis=1)
+        if self.final_norm is not None:
+            x = self.final_norm(x)
+        return x[:, 0], tuple(kept)
 
     def get_config(self):
         return {
