@@ -45,9 +45,11 @@ def run(request):
     return request.param
 
 
-@pytest.mark.parametrize("epsilon", [1e-12, 0.3])
-@pytest.mark.parametrize("shape", [(4, 5, 6), (7, 6), (2, 1, 6), (2, 3, 4, 6)])
-def test_formula(randomize, run, epsilon, shape):
+@pytest.mark.parametrize(
+    "shape, epsilon",
+    [((4, 5, 6), 1e-12), ((4, 5, 6), 0.3), ((7, 6), 0.3), ((2, 1, 6), 1e-5), ((2, 3, 4, 6), 1e-5)],
+)
+def test_formula(randomize, run, shape, epsilon):
     layer = LayerNorm(epsilon)
     layer.build((None, 6))
     randomize(layer)
