@@ -1,7 +1,7 @@
 import keras
 from keras import ops
 
-from .unit_variance import unit_variance
+from .unit_variance import is_unit_variance_fused, unit_variance
 
 
 @keras.saving.register_keras_serializable(package="polysemy")
@@ -51,7 +51,7 @@ class LayerNorm(keras.layers.Layer):
         x = x - ops.mean(x, axis=-1, keepdims=True)
         # In training the plain formula has the cheaper gradient; of the single positions of a
         # decoding it costs less.
-        if training or x.shape[-2:-1] == (1,):
+        if training or x.shape[-2:-1] == (1,) or not is_unit_variance_fused():
             variance = ops.mean(ops.square(x), axis=-1, keepdims=True)
             x = x * (ops.rsqrt(variance + self.epsilon) * gamma)
         else:

@@ -22,8 +22,9 @@ ALLOWED = {  # folder: the folders of Polysemy that it may import
     "serving": {"serving"},
     "cli": {"layers", "zoo", "recipes", "serving", "cli"},
 }
-# `keras.ops` has no unique: where TensorFlow is the backend this layer takes its own, imported when
-# the layer is called. tests/layers/test_jax.py runs it where TensorFlow cannot be imported.
+# `keras.ops` has no unique, and nothing that TensorFlow makes one operation of a layer norm of:
+# where TensorFlow is the backend these take its own, imported when a layer is called.
+# tests/layers/test_jax.py runs the layers where TensorFlow cannot be imported.
 MAY_IMPORT_TENSORFLOW = {"layers/distinct_rows.py", "layers/unit_variance.py"}
 LONGEST = 350  # lines of a file
 SOURCES = sorted(path for folder in ALLOWED for path in (ROOT / folder).rglob("*.py"))
