@@ -17,6 +17,7 @@ from .cancellation import Cancellation
 from .gathering import Done, Gathering
 from .ragged_batch import decode, encode, encoded_specs
 from .runner import Runner
+from .tensors import Inputs, as_array
 
 # Called for each request: (rows of requests, rows that were run) of each batch that this request
 # is the first in, and the seconds that it waited.
@@ -39,7 +40,7 @@ class BatchedRunner:
     Example:
     >>> spec = tf.TensorSpec([None], tf.float32, "x")
     >>> double = BatchedRunner(lambda x: [x + x], [spec], Batching(), "doctest")
-    >>> double([tf.constant([1.5])])[0].numpy()
+    >>> double([np.array([1.5], "float32")])[0]
     array([3.], dtype=float32)
     """
 
@@ -80,7 +81,7 @@ class BatchedRunner:
             queued=batching.max_enqueued_batches,
         )
 
-    def __call__(self, inputs: list[tf.Tensor], cancellation: Cancellation | None = None) -> list:
+    def __call__(self, inputs: Inputs, cancellation: Cancellation | None = None) -> list:
         """Runs with others. Cannot be cancelled: that would fail the others, too.
 
         Raises:
@@ -97,19 +98,19 @@ class BatchedRunner:
             else:
                 done.set_result(outputs)
 
-        self.submit(inputs, finish)
+        self.submit([as_array(each) for each in inputs], finish)
         return done.result()
 
-    def shares(self, inputs: list[tf.Tensor]) -> bool:
+    def shares(self, inputs: Inputs) -> bool:
         """Whether there are rows to be run with those of others.
 
         Raises:
             ServingError: INVALID_ARGUMENT if the inputs are no rows.
         """
         rows = set()
-        for tensor in inputs:
-            shape: Any = tensor.shape
-            if not shape.rank:
+        for each in inputs:
+            shape: Any = each.shape
+            if not len(shape):
                 raise invalid_argument(
                     "Batching Run() input tensors must have at least one dimension"
                 )
@@ -120,14 +121,14 @@ class BatchedRunner:
             )
         return rows != {0}
 
-    def submit(self, inputs: list[tf.Tensor], done: Done) -> None:
+    def submit(self, inputs: list[np.ndarray], done: Done) -> None:
         """Runs with others, and then calls `done` with the outputs or with what went wrong."""
-        rows: Any = inputs[0].shape[0]
+        rows = len(inputs[0])
         if any(self._padded):
             inputs = [
                 part
-                for tensor, padded in zip(inputs, self._padded, strict=True)
-                for part in (encode(tensor) if padded else [tensor])
+                for array, padded in zip(inputs, self._padded, strict=True)
+                for part in (encode(array) if padded else [array])
             ]
         observer = self._observer
         if observer is None:
@@ -142,11 +143,10 @@ class BatchedRunner:
                 return
             *outputs, report = outputs
             done(outputs, None)
-            report = np.asarray(report)
             batches = [(int(row[0]), int(row[1])) for row in report if row[2] == 0]
             observer(batches, max(0.0, report[0, 3] - start))
 
-        self._together.submit([tf.constant(numbers), *inputs], rows, observe)
+        self._together.submit([numbers, *inputs], rows, observe)
 
 
 def _reporting(body: Callable[..., Sequence[tf.Tensor]]) -> Callable[..., Sequence[tf.Tensor]]:

@@ -34,15 +34,24 @@ class Cancellation:
 
     def __init__(self, deadline: float | None = None) -> None:
         self.deadline = deadline
-        self.manager: Any = CancellationManager()
+        self.cancelled = False
+        self._manager: Any = None
 
     def cancel(self) -> None:
         """Makes the run fail as soon as it notices; a run that has ended stays as it is."""
-        self.manager.start_cancel()
+        self.cancelled = True
+        if self._manager is not None:
+            self._manager.start_cancel()
 
     @property
-    def cancelled(self) -> bool:
-        return self.manager.is_cancelled
+    def manager(self) -> Any:
+        """What the runtime is to be given. Made when a run wants it: most runs of a server that
+        batches cannot be stopped."""
+        if self._manager is None:
+            self._manager = CancellationManager()
+            if self.cancelled:  # by a thread that has not seen it
+                self._manager.start_cancel()
+        return self._manager
 
     def time_remaining(self) -> float | None:
         """Seconds until the deadline, None if there is none."""

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import tensorflow as tf
+import numpy as np
 
 from .run_errors import unlike_shapes
 from .tensors import as_array
 
-Done = Callable[[Any, Any], None]  # called with the list of outputs, or with None and the error
+Done = Callable[[Any, Any], None]  # called with the arrays for its rows, or with None and the error
 LOGGER = logging.getLogger(__name__)
 _MOST_THREADS = 1024
 
@@ -27,7 +27,8 @@ class Gathering:
     how many may queue is the batcher's to decide.
 
     Args:
-        run: takes a list of tensors of equal first dimensions and returns such a list.
+        run: takes a list of arrays of equal first dimensions and returns such a list, or one of
+            tensors.
         max_rows: int. Rows of a group; a call with as many is run by itself.
         seconds: float. How long the first call of a group waits.
         runs: int. Groups that run at once.
@@ -35,14 +36,14 @@ class Gathering:
 
     Example:
     >>> import queue
-    >>> def double(tensors):
-    ...     return [2 * tensors[0]]
+    >>> def double(arrays):
+    ...     return [2 * arrays[0]]
     >>> gathering = Gathering(double, max_rows=1, seconds=0.0, runs=1, queued=0)
     >>> results = queue.Queue()
-    >>> gathering.submit([tf.constant([1.5])], 1, lambda *result: results.put(result))
+    >>> gathering.submit([np.array([1.5])], 1, lambda *result: results.put(result))
     >>> outputs, error = results.get()
-    >>> outputs[0].numpy(), error
-    (array([3.], dtype=float32), None)
+    >>> outputs[0], error
+    (array([3.]), None)
     """
 
     def __init__(
@@ -64,12 +65,11 @@ class Gathering:
         self._open: _Group | None = None
         self._running = 0
 
-    def submit(self, inputs: list[tf.Tensor], rows: int, done: Done) -> None:
-        """Has the inputs run; `done` gets the outputs for these rows (tensors, or arrays if others
-        were run with them), or the error:
+    def submit(self, inputs: list[np.ndarray], rows: int, done: Done) -> None:
+        """Has the inputs run; `done` gets the outputs for these rows, or the error:
 
         - ServingError FAILED_PRECONDITION if a call of the group has another shape inside its rows;
-        - tf.errors.OpError if the run fails.
+        - what `run` raises.
         """
         with self._lock:
             group = self._open
@@ -84,7 +84,7 @@ class Gathering:
             self._join(group, inputs, rows, done)
         self._threads.submit(self._lead, group)
 
-    def _join(self, group: _Group, inputs: list[tf.Tensor], rows: int, done: Done) -> None:
+    def _join(self, group: _Group, inputs: list[np.ndarray], rows: int, done: Done) -> None:
         group.join(inputs, rows, done)
         if group.rows >= self._max_rows:
             self._close(group)
@@ -116,9 +116,9 @@ class _Group:
         self.closed.acquire()  # until nobody may join any more
         self.is_late = False
         self.rows = 0
-        self._members: list[tuple[list[tf.Tensor], int, Done]] = []
+        self._members: list[tuple[list[np.ndarray], int, Done]] = []
 
-    def join(self, inputs: list[tf.Tensor], rows: int, done: Done) -> None:
+    def join(self, inputs: list[np.ndarray], rows: int, done: Done) -> None:
         self._members.append((inputs, rows, done))
         self.rows += rows
 
@@ -127,11 +127,8 @@ class _Group:
         members = self._members
         outputs, failure = [], None
         try:
-            if len(members) == 1:
-                outputs = run(members[0][0])
-            else:
-                by_input = zip(*(inputs for inputs, _, _ in members), strict=True)
-                outputs = [as_array(each) for each in run([_joined(parts) for parts in by_input])]
+            by_input = zip(*(inputs for inputs, _, _ in members), strict=True)
+            outputs = [as_array(each) for each in run([_joined(parts) for parts in by_input])]
         except Exception as error:
             failure = error
 
@@ -141,8 +138,6 @@ class _Group:
                 try:
                     if failure is not None:
                         done(None, failure)
-                    elif len(members) == 1:
-                        done(outputs, None)
                     else:
                         done([array[start : start + rows] for array in outputs], None)
                 except Exception:  # one that cannot be told must not keep the others waiting
@@ -152,8 +147,8 @@ class _Group:
         return finish
 
 
-def _joined(parts: tuple[tf.Tensor, ...]) -> tf.Tensor:
-    inside: Any = parts[0].shape[1:]
+def _joined(parts: Sequence[np.ndarray]) -> np.ndarray:
+    inside = parts[0].shape[1:]
     if any(part.shape[1:] != inside for part in parts[1:]):
         raise unlike_shapes()
-    return tf.raw_ops.ConcatV2(values=parts, axis=0)
+    return np.concatenate(parts) if len(parts) > 1 else parts[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import operator
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
@@ -20,10 +21,8 @@ MAX_ERROR_BYTES = 1024
 UNREADABLE: Any = "Exception deserializing request!"  # gRPC's own words
 
 
-def unary(
-    answer: Callable[[Any, Any], Awaitable[Any]], request: Any, response: Any
-) -> grpc.RpcMethodHandler:
-    """The handler of a call that takes a message of class `request` and returns a `response`.
+def unary(answer: Callable[[Any, Any], Awaitable[Any]], request: Any) -> grpc.RpcMethodHandler:
+    """The handler of a call that takes a message of class `request` and returns another one.
 
     A `ServingError` becomes the call's status; nothing of this program's inside is sent.
 
@@ -52,7 +51,7 @@ def unary(
     return grpc.unary_unary_rpc_method_handler(
         call,
         request_deserializer=reader(request),
-        response_serializer=response.SerializeToString,
+        response_serializer=operator.methodcaller("SerializeToString"),
     )
 
 

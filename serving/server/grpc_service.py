@@ -14,16 +14,11 @@ import grpc
 from ..errors import ServingError, invalid_argument
 from ..protos import (
     ClassificationRequest,
-    ClassificationResponse,
     GetModelMetadataRequest,
-    GetModelMetadataResponse,
     ModelSpec,
     MultiInferenceRequest,
-    MultiInferenceResponse,
     PredictRequest,
-    PredictResponse,
     RegressionRequest,
-    RegressionResponse,
 )
 from .admission import QUEUE_IS_FULL, RequestQueue
 from .cancellation import Cancellation
@@ -34,11 +29,11 @@ from .outbox import Outbox
 from .servable import Servable
 
 SERVICE = "tensorflow.serving.PredictionService"
-_CALLS = (  # of inference: the method here, and the messages
-    ("Predict", "predict", PredictRequest, PredictResponse),
-    ("Classify", "classify", ClassificationRequest, ClassificationResponse),
-    ("Regress", "regress", RegressionRequest, RegressionResponse),
-    ("MultiInference", "multi_inference", MultiInferenceRequest, MultiInferenceResponse),
+_CALLS = (  # of inference: the method here, and the message
+    ("Predict", "predict", PredictRequest),
+    ("Classify", "classify", ClassificationRequest),
+    ("Regress", "regress", RegressionRequest),
+    ("MultiInference", "multi_inference", MultiInferenceRequest),
 )
 _SMALL = 2**16
 
@@ -74,15 +69,12 @@ class PredictionService(grpc.GenericRpcHandler):
         )
         self._outbox = Outbox()
         self._handlers = {
-            f"/{SERVICE}/{api}": unary(
-                functools.partial(self._answer, api, method), request, response
-            )
-            for api, method, request, response in _CALLS
+            f"/{SERVICE}/{api}": unary(functools.partial(self._answer, api, method), request)
+            for api, method, request in _CALLS
         }
         self._handlers[f"/{SERVICE}/GetModelMetadata"] = unary(
             on_threads(lambda message, _: manager.metadata(message), threads),
             GetModelMetadataRequest,
-            GetModelMetadataResponse,
         )
 
     def service(self, handler_call_details: Any) -> grpc.RpcMethodHandler | None:
@@ -143,10 +135,9 @@ class PredictionService(grpc.GenericRpcHandler):
         model = spec.name if spec is not None else ""
         known: dict[str, Any] = {}
         if answer is not None:
-            found = _model_spec(api, answer)
-            if found is not None:
-                known["version"] = found.version.value
-                known["signature"] = found.signature_name
+            found = (answer.results[0] if api == "MultiInference" else answer).model_spec
+            known["version"] = found.version.value
+            known["signature"] = found.signature_name
             if api != "Predict":
                 kind = message.input.WhichOneof("kind")
                 known["examples"] = len(getattr(message.input, kind).examples)
@@ -179,10 +170,9 @@ def is_small(request: Any) -> bool:
     )
 
 
-def _model_spec(api: str, message: Any) -> Any:
-    """The model spec of a request or an answer; of several the first, None if there is none."""
+def _model_spec(api: str, request: Any) -> Any:
+    """The model spec of a request; of several the first, None if there is none."""
     if api == "MultiInference":
-        items = message.tasks if isinstance(message, MultiInferenceRequest) else message.results
         # No tasks read as a spec without a name.
-        return items[0].model_spec if items else ModelSpec()
-    return message.model_spec if message.HasField("model_spec") else None
+        return request.tasks[0].model_spec if request.tasks else ModelSpec()
+    return request.model_spec if request.HasField("model_spec") else None

@@ -34,7 +34,7 @@ class Health:
     def add_to(self, server: grpc.aio.Server) -> None:
         """Serves it."""
         handlers = {
-            "Check": unary(self._check, HealthCheckRequest, HealthCheckResponse),
+            "Check": unary(self._check, HealthCheckRequest),
             "Watch": grpc.unary_stream_rpc_method_handler(
                 self._watch,
                 request_deserializer=reader(HealthCheckRequest),

@@ -9,7 +9,6 @@ import grpc
 
 from ..protos import (
     GetModelStatusRequest,
-    GetModelStatusResponse,
     ReloadConfigRequest,
     ReloadConfigResponse,
 )
@@ -47,11 +46,7 @@ def model_service(
     return grpc.method_handlers_generic_handler(
         "tensorflow.serving.ModelService",
         {
-            "GetModelStatus": unary(
-                on_threads(status, threads), GetModelStatusRequest, GetModelStatusResponse
-            ),
-            "HandleReloadConfigRequest": unary(
-                reloading, ReloadConfigRequest, ReloadConfigResponse
-            ),
+            "GetModelStatus": unary(on_threads(status, threads), GetModelStatusRequest),
+            "HandleReloadConfigRequest": unary(reloading, ReloadConfigRequest),
         },
     )

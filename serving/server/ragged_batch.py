@@ -20,34 +20,37 @@ def encoded_specs(dtype: tf.DType) -> list[tf.TensorSpec]:
     return specs + [tf.TensorSpec([None], tf.string, "lengths")] * (dtype == tf.string)
 
 
-def encode(tensor: tf.Tensor) -> list[tf.Tensor]:
+def encode(array: np.ndarray) -> list[np.ndarray]:
     """(n, ...) of one request -> rows (n,) bytes, shapes (n, r), padding (n,); for strings also
     the lengths (n,) of the elements, as bytes. All of these can be joined to those of others.
 
     Padding is the request's own first value, as TensorFlow Serving pads.
     """
-    array = np.asarray(tensor)
     n = array.shape[0]
     shapes = np.tile(np.array(array.shape[1:], np.int64), (n, 1))
-    if tensor.dtype == tf.string:
+    if array.dtype == object:
         flat = array.reshape(n, -1).tolist()
         first = next((row[0] for row in flat if row), b"")
         rows = [b"".join(row) for row in flat]
         lengths = [np.array([len(item) for item in row], np.int64).tobytes() for row in flat]
-        return [*map(tf.constant, (rows, shapes, [first] * n)), tf.constant(lengths, tf.string)]
+        return [_objects(rows), shapes, _objects([first] * n), _objects(lengths)]
     content = array.tobytes()
     size = len(content) // n
     rows = [content[i * size : (i + 1) * size] for i in range(n)]
     first = array.reshape(-1)[:1] if array.size else np.zeros(1, array.dtype)
-    return [tf.constant(rows), tf.constant(shapes), tf.constant(np.repeat(first, n))]
+    return [_objects(rows), shapes, np.repeat(first, n)]
+
+
+def _objects(values: list[bytes]) -> np.ndarray:
+    return np.array(values, object)
 
 
 def decode(parts: list[tf.Tensor]) -> tf.Tensor:
-    """The tensors of `encode`, joined over N rows -> (N, ...), every row of the largest shape.
+    """The arrays of `encode`, joined over N rows -> (N, ...), every row of the largest shape.
 
     Example:
-    >>> one, other = encode(tf.constant([[1, 2, 3]])), encode(tf.constant([[7]]))
-    >>> decode([tf.concat(pair, 0) for pair in zip(one, other)]).numpy()
+    >>> one, other = encode(np.array([[1, 2, 3]], "int32")), encode(np.array([[7]], "int32"))
+    >>> decode([tf.constant(np.concatenate(pair)) for pair in zip(one, other)]).numpy()
     array([[1, 2, 3],
            [7, 7, 7]], dtype=int32)
     """

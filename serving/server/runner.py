@@ -13,18 +13,20 @@ import tensorflow as tf
 from tensorflow.python.eager import context, execute
 
 from .cancellation import Cancellation
+from .tensors import Inputs, as_tensor
 
 
 class Runner:
-    """A traced function that takes and returns flat lists of tensors.
+    """A traced function that takes a flat list of arrays or tensors and returns one of tensors.
 
     Args:
         body: callable on the inputs as positional arguments; returns a list of tensors.
         specs: a `tf.TensorSpec` an input.
 
     Example:
+    >>> import numpy as np
     >>> double = Runner(lambda x: [x + x], [tf.TensorSpec(None, tf.float32, "x")])
-    >>> double([tf.constant([1.5])])[0].numpy()
+    >>> double([np.array([1.5], "float32")])[0].numpy()
     array([3.], dtype=float32)
     """
 
@@ -34,15 +36,16 @@ class Runner:
         # Kept: the runtime drops the function, and what it captures, with this object.
         self.function: Any = tf.function(body, autograph=False).get_concrete_function(*specs)
         self.captured = list(self.function.captured_inputs)
+        self._dtypes = [spec.dtype for spec in specs]
         self._name = self.function.name.decode()
         self._count = len(self.function.outputs)
         self._context: Any = context.context()
         options = self._context.function_call_options.as_attrs()
         self._attributes = tuple(itertools.chain(*options.items()))
 
-    def __call__(self, inputs: list[tf.Tensor], cancellation: Cancellation | None = None) -> list:
+    def __call__(self, inputs: Inputs, cancellation: Cancellation | None = None) -> list:
         """Runs; raises `tf.errors.OpError`, CancelledError if the cancellation stops it."""
-        tensors = inputs + self.captured
+        tensors = [*map(as_tensor, inputs, self._dtypes), *self.captured]
         if cancellation is None:
             return execute.execute(
                 self._name, self._count, tensors, self._attributes, self._context

@@ -15,8 +15,8 @@ import tensorflow as tf
 from ..errors import ServingError, invalid_argument
 from ..protos import (
     ClassificationResponse,
+    ModelSpec,
     MultiInferenceResponse,
-    PredictResponse,
     RegressionResponse,
 )
 from .batched_runner import BatchedRunner
@@ -26,13 +26,14 @@ from .classify import check_classification, classification_outputs, fill_classif
 from .examples import serialized_examples
 from .multi_inference import check_tasks
 from .options import ServerOptions
+from .predict_answer import PredictAnswer
 from .regress import OUTPUTS, check_regression, fill_regression
 from .replay import replay
 from .run_errors import run_error
 from .runners import Runners
 from .saved_model import load_saved_model, read_meta_graph
 from .signature import CLASSIFY, PREDICT, REGRESS, Signature, is_dense
-from .tensors import as_array, to_proto
+from .tensors import Inputs, as_array
 
 DEFAULT_SIGNATURE = "serving_default"
 
@@ -111,15 +112,15 @@ class Servable:
         """
         return self._signature(signature).definition
 
-    def predict(self, request: Any, cancellation: Cancellation | None = None) -> Any:
+    def predict(self, request: Any, cancellation: Cancellation | None = None) -> PredictAnswer:
         """Answers a `PredictRequest`, whatever model its model spec names.
 
         Raises:
             ServingError: as TensorFlow Serving's Predict fails.
         """
-        signature, wanted, tensors = self._read(request)
-        outputs = self._run(signature, tensors, wanted, "Predict", cancellation)
-        return self._predict_response(signature, wanted, outputs)
+        signature, wanted, inputs = self._read(request)
+        outputs = self._run(signature, inputs, wanted, "Predict", cancellation)
+        return self._predict_answer(signature, wanted, outputs)
 
     def prepare(self, request: Any) -> None:
         """Makes what a `PredictRequest` needs to be run, which takes a while."""
@@ -132,12 +133,12 @@ class Servable:
         """Like `predict`, for who does not want to wait: `done` gets the answer, or None and the
         error, in another thread. False if this request is not one to be run with others, or
         nothing is prepared for its kind."""
-        signature, wanted, tensors = self._read(request)
+        signature, wanted, inputs = self._read(request)
         runner = self._runners.made(signature, wanted)
         if not isinstance(runner, BatchedRunner):
             return False
-        signature.check_dtypes(tensors)
-        if not runner.shares(tensors):
+        signature.check_dtypes(inputs)
+        if not runner.shares(inputs):
             return False
         cancellation.check()
         start = time.perf_counter()
@@ -151,12 +152,12 @@ class Servable:
                 done(None, error)
                 return
             try:
-                found = dict(zip(wanted, map(as_array, outputs), strict=True))
-                done(self._predict_response(signature, wanted, found), None)
+                found = dict(zip(wanted, outputs, strict=True))
+                done(self._predict_answer(signature, wanted, found), None)
             except Exception as failure:
                 done(None, failure)
 
-        runner.submit(tensors, finish)
+        runner.submit(inputs, finish)
         return True
 
     def classify(self, request: Any, cancellation: Cancellation | None = None) -> Any:
@@ -170,8 +171,7 @@ class Servable:
         examples = serialized_examples(request.input, self.options.max_tensor_bytes)
         wanted = classification_outputs(signature)
         outputs = self._run(signature, [examples], wanted, "Classify", cancellation)
-        response = ClassificationResponse()
-        self._fill_spec(response, signature)
+        response = ClassificationResponse(model_spec=self._model_spec(signature))
         fill_classification(response.result, outputs, len(examples))
         return response
 
@@ -185,8 +185,7 @@ class Servable:
         check_regression(signature, self.options.enable_signature_method_name_check)
         examples = serialized_examples(request.input, self.options.max_tensor_bytes)
         outputs = self._run(signature, [examples], (OUTPUTS,), "Regress", cancellation)
-        response = RegressionResponse()
-        self._fill_spec(response, signature)
+        response = RegressionResponse(model_spec=self._model_spec(signature))
         fill_regression(response.result, outputs, len(examples))
         return response
 
@@ -210,8 +209,7 @@ class Servable:
         response = MultiInferenceResponse()
         for task, signature in zip(request.tasks, signatures, strict=True):
             outputs = {name: next(values) for name in signature.outputs}
-            result = response.results.add()
-            self._fill_spec(result, signature)
+            result = response.results.add(model_spec=self._model_spec(signature))
             if task.method_name == CLASSIFY:
                 fill_classification(result.classification_result, outputs, len(examples))
             else:
@@ -271,7 +269,7 @@ class Servable:
             raise invalid_argument(f"No signature was found with the name: {name}")
         return self._signatures[name]
 
-    def _read(self, request: Any) -> tuple[Signature, tuple[str, ...], list[tf.Tensor]]:
+    def _read(self, request: Any) -> tuple[Signature, tuple[str, ...], list[np.ndarray]]:
         signature = self._signature(request.model_spec.signature_name)
         method = signature.definition.method_name
         if self.options.enable_signature_method_name_check and method not in _METHODS:
@@ -283,15 +281,14 @@ class Servable:
         tensors = signature.read(request.inputs, self.options.max_tensor_bytes)
         return signature, signature.wanted(request.output_filter), tensors
 
-    def _predict_response(
+    def _predict_answer(
         self, signature: Signature, wanted: tuple[str, ...], outputs: Mapping[str, np.ndarray]
-    ) -> Any:
-        response = PredictResponse()
-        self._fill_spec(response, signature)
-        as_content = self.options.enable_serialization_as_tensor_content
-        for alias in wanted:
-            to_proto(outputs[alias], response.outputs[alias], as_content)
-        return response
+    ) -> PredictAnswer:
+        return PredictAnswer(
+            self._model_spec(signature),
+            {alias: outputs[alias] for alias in wanted},
+            self.options.enable_serialization_as_tensor_content,
+        )
 
     def _runner(self, signature: Signature, wanted: tuple[str, ...]) -> tuple[Any, tuple]:
         try:
@@ -304,23 +301,23 @@ class Servable:
     def _run(
         self,
         signature: Signature,
-        tensors: list[tf.Tensor],
+        inputs: Inputs,
         wanted: tuple[str, ...],
         api: str,
         cancellation: Cancellation | None,
     ) -> dict[str, np.ndarray]:
-        signature.check_dtypes(tensors)
+        signature.check_dtypes(inputs)
         runner, names = self._runner(signature, wanted)
-        return dict(zip(names, self._call(runner, tensors, api, cancellation), strict=True))
+        return dict(zip(names, self._call(runner, inputs, api, cancellation), strict=True))
 
     def _call(
-        self, runner: Any, tensors: list[tf.Tensor], api: str, cancellation: Cancellation | None
+        self, runner: Any, inputs: Inputs, api: str, cancellation: Cancellation | None
     ) -> list[np.ndarray]:
         if cancellation is not None:
             cancellation.check()
         start = time.perf_counter()
         try:
-            return [as_array(output) for output in runner(tensors, cancellation)]
+            return [as_array(output) for output in runner(inputs, cancellation)]
         except tf.errors.OpError as error:
             raise run_error(error, cancellation, str(self.path)) from error
         finally:
@@ -332,10 +329,10 @@ class Servable:
             self.metrics.batch(self.name, given, processed)
         self.metrics.queued(waited, self._thread_pool_name)
 
-    def _fill_spec(self, message: Any, signature: Signature) -> None:
-        message.model_spec.name = self.name
-        message.model_spec.version.value = self.version
-        message.model_spec.signature_name = signature.name
+    def _model_spec(self, signature: Signature) -> Any:
+        return ModelSpec(
+            name=self.name, version={"value": self.version}, signature_name=signature.name
+        )
 
 
 _METHODS = (PREDICT, CLASSIFY, REGRESS)

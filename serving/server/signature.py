@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from ..errors import invalid_argument
-from .tensors import MAX_BYTES, from_proto
+from .tensors import MAX_BYTES, Inputs, from_proto
 
 PREDICT, CLASSIFY, REGRESS = (
     f"tensorflow/serving/{method}" for method in ("predict", "classify", "regress")
@@ -43,23 +44,23 @@ class Signature:
         self.defaults = definition.defaults
         self._known = set(self.inputs)
 
-    def read(self, protos: Mapping[str, Any], max_bytes: int = MAX_BYTES) -> list[tf.Tensor]:
-        """The tensors of a request in the order of `inputs`, defaults included.
+    def read(self, protos: Mapping[str, Any], max_bytes: int = MAX_BYTES) -> list[np.ndarray]:
+        """The arrays of a request in the order of `inputs`, defaults included.
 
         Raises:
             ServingError: INVALID_ARGUMENT for wrong names, values or dtypes.
         """
         self._check_names(protos)
-        tensors = []
+        arrays = []
         for alias in self.inputs:
             proto = protos[alias] if alias in protos else self.defaults[alias]
             try:
-                tensors.append(from_proto(proto, max_bytes))
+                arrays.append(from_proto(proto, max_bytes))
             except ValueError as error:
                 raise invalid_argument(f"tensor parsing error: {alias}") from error
-        return tensors
+        return arrays
 
-    def ordered(self, tensors: Mapping[str, Any]) -> list[tf.Tensor]:
+    def ordered(self, tensors: Mapping[str, Any]) -> Inputs:
         """Arrays or tensors by name in the order of `inputs`, defaults included."""
         self._check_names(tensors)
         return [
@@ -69,13 +70,14 @@ class Signature:
             for alias in self.inputs
         ]
 
-    def check_dtypes(self, tensors: Sequence[tf.Tensor]) -> None:
-        """Raises `ServingError` if a tensor is not of its input's dtype: nothing is cast."""
-        for index, (tensor, expected) in enumerate(zip(tensors, self.dtypes, strict=True)):
-            if tensor.dtype != expected:
+    def check_dtypes(self, inputs: Inputs) -> None:
+        """Raises `ServingError` if one is not of its input's dtype: nothing is cast."""
+        for index, (given, expected) in enumerate(zip(inputs, self.dtypes, strict=True)):
+            dtype = tf.as_dtype(given.dtype)
+            if dtype != expected:
                 raise invalid_argument(
                     f"Expects arg[{index}] to be {_short_name(expected)} "
-                    f"but {_short_name(tensor.dtype)} is provided"
+                    f"but {_short_name(dtype)} is provided"
                 )
 
     def wanted(self, output_filter: Iterable[str]) -> tuple[str, ...]:

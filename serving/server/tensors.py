@@ -1,8 +1,9 @@
-"""Tensors on the wire: `TensorProto` to tensor and back, as TensorFlow Serving does it."""
+"""Tensors on the wire: `TensorProto` to array and back, as TensorFlow Serving does it."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -14,6 +15,9 @@ from tensorflow.python.eager import context
 from tensorflow.python.framework.constant_op import convert_to_eager_tensor
 
 from ..protos import TensorProto
+from .wire_format import length_delimited, packed, varints
+
+Inputs = Sequence[np.ndarray | tf.Tensor]  # of a function of the runtime
 
 # The values of one request cannot be more than this: gRPC's own limit on a message. A shape with
 # few values may claim any size, since the last value is repeated.
@@ -40,7 +44,7 @@ _NUMBERS = {
     for name in (*_FIELDS.values(), "tensor_content")
 }
 # Packed as fixed-size values, little-endian as TensorFlow's machines: one copy of memory.
-_FIXED = ("float32", "float64", "complex64", "complex128")
+_FIXED = set(map(np.dtype, ("float32", "float64", "complex64", "complex128")))
 _DTYPES = {  # by the number in a message
     dtype.as_datatype_enum: (dtype, np.dtype(dtype.as_numpy_dtype), _FIELDS[dtype.name])
     for dtype in map(tf.as_dtype, _FIELDS)
@@ -55,8 +59,10 @@ _MOST_ELEMENTS = 2**58
 _REFUSED = {tf.resource, tf.variant}
 
 
-def from_proto(proto: Any, max_bytes: int = MAX_BYTES) -> tf.Tensor:
+def from_proto(proto: Any, max_bytes: int = MAX_BYTES) -> np.ndarray:
     """Reads a `TensorProto`; fewer values than elements repeat the last one.
+
+    An array, since making a tensor takes longer: what runs with others is made one all at once.
 
     Args:
         proto: a `TensorProto`.
@@ -67,7 +73,7 @@ def from_proto(proto: Any, max_bytes: int = MAX_BYTES) -> tf.Tensor:
 
     Example:
     >>> from_proto(TensorProto(dtype=1, float_val=[1, 2], tensor_shape={"dim": [{"size": 3}]}))
-    <tf.Tensor: shape=(3,), dtype=float32, numpy=array([1., 2., 2.], dtype=float32)>
+    array([1., 2., 2.], dtype=float32)
     """
     shape = proto.tensor_shape
     if len(shape.dim) > _MOST_DIMENSIONS:
@@ -86,11 +92,9 @@ def from_proto(proto: Any, max_bytes: int = MAX_BYTES) -> tf.Tensor:
             raise ValueError(f"`proto` must be within {max_bytes} bytes. Received: shape {sizes}")
         values = proto.string_val
         if len(values) == count and not proto.tensor_content:
-            if len(sizes) == 1:
-                return _constant(list(values), tf.string)
             array = np.empty(count, object)
             array[:] = values
-            return _constant(array.reshape(sizes), tf.string)
+            return array.reshape(sizes)
         return _parsed(proto, tf.string)
     if number not in _DTYPES:
         return _uncommon(proto, count, max_bytes)
@@ -112,19 +116,27 @@ def from_proto(proto: Any, max_bytes: int = MAX_BYTES) -> tf.Tensor:
         if count <= FEW:
             array = np.array(values, numpy_dtype)
         else:
-            array = _packed(proto.SerializeToString(), _NUMBERS[field], numpy_dtype)
+            array = packed(proto.SerializeToString(), _NUMBERS[field], numpy_dtype)
             if len(array) != count:  # the message was written in an unusual way
                 return _parsed(proto, dtype)
     else:
         return _parsed(proto, dtype)
-    return _constant(array.reshape(sizes), dtype)
+    return array.reshape(sizes)
 
 
-def _constant(values: Any, dtype: tf.DType) -> tf.Tensor:
+def as_tensor(values: Any, dtype: tf.DType) -> tf.Tensor:
+    """An array as a tensor of a dtype that is the array's; a tensor as it is.
+
+    Example:
+    >>> as_tensor(np.array([1.5], "float32"), tf.float32)
+    <tf.Tensor: shape=(1,), dtype=float32, numpy=array([1.5], dtype=float32)>
+    """
+    if isinstance(values, tf.Tensor):
+        return values
     return convert_to_eager_tensor(values, context.context(), dtype)
 
 
-def _uncommon(proto: Any, count: int, max_bytes: int) -> tf.Tensor:
+def _uncommon(proto: Any, count: int, max_bytes: int) -> np.ndarray:
     try:
         dtype = tf.as_dtype(proto.dtype)
     except TypeError as error:
@@ -132,37 +144,17 @@ def _uncommon(proto: Any, count: int, max_bytes: int) -> tf.Tensor:
     size = count * max(dtype.size or 1, 1)
     if dtype in _REFUSED or proto.dtype > 100 or size > max_bytes:
         raise ValueError(f"`proto` must be a tensor. Received: {proto.dtype=}, {size} bytes")
-    return _parsed(proto, dtype)
+    array = _parsed(proto, dtype)
+    # What `tf.Tensor` hands out of quantized numbers are integers.
+    return array.view(dtype.as_numpy_dtype) if dtype.is_quantized else array
 
 
-def _parsed(proto: Any, dtype: tf.DType) -> tf.Tensor:
+def _parsed(proto: Any, dtype: tf.DType) -> np.ndarray:
     """By TensorFlow's own reader, in C++: the rules are its rules."""
     try:
-        return tf.io.parse_tensor(proto.SerializeToString(), dtype)
+        return as_array(tf.io.parse_tensor(proto.SerializeToString(), dtype))
     except tf.errors.InvalidArgumentError as error:
         raise ValueError(f"`proto` must be a tensor. Received: {proto.dtype=}") from error
-
-
-def _packed(message: bytes, number: int, dtype: np.dtype) -> np.ndarray:
-    """The values of a packed field in a serialized message, or none: a view, not a list.
-
-    Goes over the top-level fields as Protocol Buffers write them: a key (number, kind), then a
-    varint, eight bytes, a length and so many bytes, or four bytes.
-    """
-    position = 0
-    while position < len(message):
-        key, position = _read_varint(message, position)
-        kind = key & 7
-        if kind == 2:
-            size, position = _read_varint(message, position)
-            if key >> 3 == number:
-                return np.frombuffer(message, dtype, size // dtype.itemsize, position)
-            position += size
-        elif kind == 0:
-            _value, position = _read_varint(message, position)
-        else:
-            position += 8 if kind == 1 else 4
-    return np.empty(0, dtype)
 
 
 def to_proto(tensor: Any, proto: Any = None, as_content: bool = False) -> Any:
@@ -179,31 +171,32 @@ def to_proto(tensor: Any, proto: Any = None, as_content: bool = False) -> Any:
     >>> list(to_proto(tf.constant([1.5, 2.0])).float_val)
     [1.5, 2.0]
     """
-    array = as_array(tensor)
     proto = TensorProto() if proto is None else proto
+    proto.MergeFromString(b"".join(proto_parts(tensor, as_content)))
+    return proto
+
+
+def proto_parts(tensor: Any, as_content: bool = False) -> list[Any]:
+    """The `TensorProto` of `to_proto` as it is sent, in pieces: bytes, and the array itself."""
+    array = as_array(tensor)
     dtype = _STRING if array.dtype == object else _ENUMS.get(array.dtype)
     if dtype is None:  # quantized types have no better place
-        proto.CopyFrom(tf.make_tensor_proto(array))
-        return proto
-    message = _header(dtype, array.shape)
+        return [tf.make_tensor_proto(array).SerializeToString()]
+    header = _header(dtype, array.shape)
     if dtype == _STRING:
-        proto.MergeFromString(message)
-        proto.string_val.extend(array.reshape(-1).tolist())
-        return proto
+        return [header, TensorProto(string_val=array.reshape(-1).tolist()).SerializeToString()]
+    if not array.size:
+        return [header]
+    field = "tensor_content" if as_content else _DTYPES[dtype][2]
+    number = _NUMBERS[field]
+    if array.dtype in _FIXED:
+        return [header, length_delimited(number, array.nbytes), np.ascontiguousarray(array)]
     if as_content:
-        field, content = "tensor_content", array.tobytes()
+        content = array.tobytes()
     else:
-        name, field = array.dtype.name, _DTYPES[dtype][2]
-        if name in _FIXED:
-            content = array.tobytes()
-        else:
-            flat = array.reshape(-1)
-            content = _varints(flat.view(np.uint16) if field == "half_val" else flat)
-    if content:
-        key = _varint(_NUMBERS[field] << 3 | 2)
-        message = b"".join((message, key, _varint(len(content)), content))
-    proto.MergeFromString(message)
-    return proto
+        flat = array.reshape(-1)
+        content = varints(flat.view(np.uint16) if field == "half_val" else flat)
+    return [header, length_delimited(number, len(content)), content]
 
 
 def as_array(tensor: Any) -> np.ndarray:
@@ -229,49 +222,6 @@ def _header(dtype: int, shape: tuple[int, ...]) -> bytes:
         proto.tensor_shape.dim.add(size=size)
     proto.tensor_shape.SetInParent()
     return proto.SerializeToString()
-
-
-def _varints(values: np.ndarray) -> bytes:
-    """Integers (N,) as variable-length integers: seven bits a byte, lowest first."""
-    # Negative ones are written as the 64-bit pattern, ten bytes long.
-    values = values.astype(np.int64).view(np.uint64) if values.dtype != np.uint64 else values
-    if not len(values) or values.max() < 0x80:
-        return values.astype(np.uint8).tobytes()
-    lengths = np.ones(len(values), np.int64)
-    for shift in range(7, 64, 7):
-        longer = values >= np.uint64(1) << np.uint64(shift)
-        if not longer.any():
-            break
-        lengths += longer
-    ends = np.cumsum(lengths)
-    content = np.empty(ends[-1], np.uint8)
-    starts = ends - lengths
-    for index in range(int(lengths.max())):
-        chosen = lengths > index
-        bits = (values[chosen] >> np.uint64(7 * index)).astype(np.uint8) & 0x7F
-        more = (lengths[chosen] > index + 1).astype(np.uint8) << 7
-        content[starts[chosen] + index] = bits | more
-    return content.tobytes()
-
-
-def _varint(value: int) -> bytes:
-    """Protocol Buffers' variable-length integer: seven bits a byte, lowest first."""
-    content = bytearray()
-    while value > 0x7F:
-        content.append(value & 0x7F | 0x80)
-        value >>= 7
-    return bytes(content + bytes([value]))
-
-
-def _read_varint(content: bytes, position: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = content[position]
-        position += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, position
-        shift += 7
 
 
 def shape_text(shape: Any) -> str:

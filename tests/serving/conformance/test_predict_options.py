@@ -21,24 +21,24 @@ def test_method_name_is_not_checked_by_default(models, asking):
     options = ServerOptions(enable_signature_method_name_check=True)
     servable = Servable("pair", 1, models / "pair" / "1", options=options)
     request = asking["predict_request"](a=A, b=A)
-    assert list(servable.predict(request).outputs["difference"].float_val) == [-1, -2]
+    assert list(servable.predict(request).message.outputs["difference"].float_val) == [-1, -2]
     servable.signature_def("").method_name = "tensorflow/serving/other"
     with pytest.raises(ServingError, match="INTERNAL: Expected prediction signature method_name"):
         servable.predict(request)
     lenient = Servable("pair", 1, models / "pair" / "1")
     lenient.signature_def("").method_name = "tensorflow/serving/other"
-    assert lenient.predict(request).outputs
+    assert lenient.predict(request).message.outputs
 
 
 def test_reply_as_tensor_content(models, asking):
     """reply | `--enable_serialization_as_tensor_content` turns that round"""
     options = ServerOptions(enable_serialization_as_tensor_content=True)
     servable = Servable("pair", 1, models / "pair" / "1", options=options)
-    proto = servable.predict(asking["predict_request"](a=A, b=A)).outputs["difference"]
+    proto = servable.predict(asking["predict_request"](a=A, b=A)).message.outputs["difference"]
     assert not proto.float_val and len(proto.tensor_content) == 8
     np.testing.assert_array_equal(tf.make_ndarray(proto), -A)
     text = Servable("text", 1, models / "text" / "1", options=options)
-    answer = text.predict(asking["predict_request"](sentences=["a"]))
+    answer = text.predict(asking["predict_request"](sentences=["a"])).message
     assert list(answer.outputs["upper"].string_val) == [b"A"]
 
 
@@ -52,7 +52,7 @@ def test_large_tensors_are_refused(models, asking):
         proto.tensor_shape.dim.add(size=size)
         request = asking["predict_request"](sentences=proto)
         if fits:
-            assert len(servable.predict(request).outputs["upper"].string_val) == size
+            assert len(servable.predict(request).message.outputs["upper"].string_val) == size
         else:
             with pytest.raises(ServingError, match="tensor parsing error: sentences"):
                 servable.predict(request)

@@ -5,14 +5,15 @@ import pytest
 import tensorflow as tf
 
 from polysemy.serving.server.ragged_batch import decode, encode, encoded_specs
+from polysemy.serving.server.tensors import as_array
 
 NUMERIC = ["float32", "float64", "float16", "bfloat16", "int8", "int16", "int32", "int64"]
 NUMERIC += ["uint8", "uint16", "uint32", "uint64", "complex64", "complex128", "bool"]
 
 
 def joined(*arrays, dtype=None):
-    groups = [encode(tf.constant(array, dtype)) for array in arrays]
-    parts = [tf.concat(group, 0) for group in zip(*groups, strict=True)]
+    groups = [encode(as_array(tf.constant(array, dtype))) for array in arrays]
+    parts = [tf.constant(np.concatenate(group)) for group in zip(*groups, strict=True)]
     assert [part.dtype for part in parts] == [s.dtype for s in encoded_specs(parts[2].dtype)]
     return decode(parts).numpy()
 

@@ -10,6 +10,7 @@ import tensorflow as tf
 from polysemy.serving.errors import ServingError
 from polysemy.serving.protos import PredictRequest
 from polysemy.serving.server.batching import Batching
+from polysemy.serving.server.cancellation import Cancellation
 from polysemy.serving.server.config_protos import BatchingParameters
 from polysemy.serving.server.options import ServerOptions
 from polysemy.serving.server.runners import MAX_FUNCTIONS
@@ -58,7 +59,7 @@ def predicted(servable, signature, filter=(), **inputs):
     request.model_spec.signature_name = signature
     for name, value in inputs.items():
         request.inputs[name].CopyFrom(tf.make_tensor_proto(value))
-    return servable.predict(request).outputs
+    return servable.predict(request).message.outputs
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -110,10 +111,38 @@ def test_output_filters_make_no_end_of_functions(tmp_path):
     for number in range(1, MAX_FUNCTIONS + 5):
         wanted = [name for i, name in enumerate(names) if number >> i & 1]
         request.output_filter[:] = wanted
-        answer = servable.predict(request)
+        answer = servable.predict(request).message
         assert sorted(answer.outputs) == sorted(wanted)
         assert all(answer.outputs[f].float_val[0] == 1 + int(f[1:]) for f in wanted)
     assert len(servable._runners._made) <= MAX_FUNCTIONS + 1
+
+
+@pytest.mark.parametrize("dtype", [tf.qint8, tf.quint8, tf.qint32], ids=lambda dtype: dtype.name)
+def test_quantized_inputs(tmp_path, dtype):
+    """Numbers that arrays have only as integers keep their kind on the way into the graph."""
+    plain = tf.as_dtype(dtype.name.removeprefix("q"))
+    spec = tf.TensorSpec([None, 2], dtype, "x")
+    function = tf.function(lambda x: {"y": tf.bitcast(x, plain)}).get_concrete_function(spec)
+    tf.saved_model.save(tf.Module(), str(tmp_path), signatures=function)
+    servable = Servable("x", 1, tmp_path)
+    proto = tf.make_tensor_proto([[1, 2]], plain)
+    proto.dtype = dtype.as_datatype_enum
+    request = PredictRequest()
+    request.inputs["x"].CopyFrom(proto)
+    assert tf.make_ndarray(servable.predict(request).message.outputs["y"]).tolist() == [[1, 2]]
+    request.inputs["x"].dtype = plain.as_datatype_enum
+    with pytest.raises(ServingError, match=f"to be {dtype.name} but {plain.name} is provided"):
+        servable.predict(request)
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_a_cancelled_run_never_begins_or_stops(before):
+    """Cancelled before the runtime asks for what stops it, and after."""
+    cancellation = Cancellation()
+    if not before:
+        assert not cancellation.manager.is_cancelled
+    cancellation.cancel()
+    assert cancellation.cancelled and cancellation.manager.is_cancelled
 
 
 @pytest.mark.parametrize("batching", [False, True])

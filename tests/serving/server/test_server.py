@@ -123,7 +123,7 @@ def test_default_of_an_input_stands_in(tmp_path):
     default.CopyFrom(tf.make_tensor_proto(3.0))
     request = PredictRequest()
     request.inputs["x"].CopyFrom(tf.make_tensor_proto([2.0]))
-    assert list(servable.predict(request).outputs["y"].float_val) == [8.0]
+    assert list(servable.predict(request).message.outputs["y"].float_val) == [8.0]
 
 
 def test_engine_of_tensorflow_serving(models, monkeypatch, tmp_path):
