@@ -82,7 +82,7 @@ class BatchedRunner:
         )
 
     def __call__(self, inputs: Inputs, cancellation: Cancellation | None = None) -> list:
-        """Runs with others. Cannot be cancelled: that would fail the others, too.
+        """Runs with others. Cannot be cancelled once they run: that would fail the others, too.
 
         Raises:
             ServingError: INVALID_ARGUMENT if the inputs are no rows; as `Gathering` fails.
@@ -98,7 +98,7 @@ class BatchedRunner:
             else:
                 done.set_result(outputs)
 
-        self.submit([as_array(each) for each in inputs], finish)
+        self.submit([as_array(each) for each in inputs], finish, cancellation)
         return done.result()
 
     def shares(self, inputs: Inputs) -> bool:
@@ -121,7 +121,9 @@ class BatchedRunner:
             )
         return rows != {0}
 
-    def submit(self, inputs: list[np.ndarray], done: Done) -> None:
+    def submit(
+        self, inputs: list[np.ndarray], done: Done, cancellation: Cancellation | None = None
+    ) -> None:
         """Runs with others, and then calls `done` with the outputs or with what went wrong."""
         rows = len(inputs[0])
         if any(self._padded):
@@ -132,7 +134,7 @@ class BatchedRunner:
             ]
         observer = self._observer
         if observer is None:
-            self._together.submit(inputs, rows, done)
+            self._together.submit(inputs, rows, done, cancellation)
             return
         numbers = next(_requests) * _MAX_ROWS + np.arange(rows)
         start = time.time()
@@ -146,7 +148,7 @@ class BatchedRunner:
             batches = [(int(row[0]), int(row[1])) for row in report if row[2] == 0]
             observer(batches, max(0.0, report[0, 3] - start))
 
-        self._together.submit([numbers, *inputs], rows, observe)
+        self._together.submit([numbers, *inputs], rows, observe, cancellation)
 
 
 def _reporting(body: Callable[..., Sequence[tf.Tensor]]) -> Callable[..., Sequence[tf.Tensor]]:

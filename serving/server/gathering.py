@@ -6,10 +6,12 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..errors import ServingError
+from .cancellation import Cancellation
 from .run_errors import unlike_shapes
 from .tensors import as_array
 
@@ -24,7 +26,8 @@ class Gathering:
     The first call of a group takes a thread that waits for others and then runs for all of them.
     A group is run when it is full, or when its time is over and fewer than `runs` groups are
     running: while the machine is busy, later calls gather. Full groups are always handed on, so
-    how many may queue is the batcher's to decide.
+    how many may queue is the batcher's to decide. Calls that are given up before their group runs
+    are left out.
 
     Args:
         run: takes a list of arrays of equal first dimensions and returns such a list, or one of
@@ -65,27 +68,35 @@ class Gathering:
         self._open: _Group | None = None
         self._running = 0
 
-    def submit(self, inputs: list[np.ndarray], rows: int, done: Done) -> None:
+    def submit(
+        self,
+        inputs: list[np.ndarray],
+        rows: int,
+        done: Done,
+        cancellation: Cancellation | None = None,
+    ) -> None:
         """Has the inputs run; `done` gets the outputs for these rows, or the error:
 
+        - ServingError CANCELLED or DEADLINE_EXCEEDED if `cancellation` says so before the run;
         - ServingError FAILED_PRECONDITION if a call of the group has another shape inside its rows;
         - what `run` raises.
         """
+        call = _Call(inputs, rows, done, cancellation)
         with self._lock:
             group = self._open
             if rows < self._max_rows and group is not None:
                 if group.rows + rows <= self._max_rows:
-                    self._join(group, inputs, rows, done)
+                    self._join(group, call)
                     return
                 self._close(group)
             group = _Group()
             if rows < self._max_rows:
                 self._open = group
-            self._join(group, inputs, rows, done)
+            self._join(group, call)
         self._threads.submit(self._lead, group)
 
-    def _join(self, group: _Group, inputs: list[np.ndarray], rows: int, done: Done) -> None:
-        group.join(inputs, rows, done)
+    def _join(self, group: _Group, call: _Call) -> None:
+        group.join(call)
         if group.rows >= self._max_rows:
             self._close(group)
 
@@ -110,39 +121,55 @@ class Gathering:
         group.closed.release()
 
 
+class _Call(NamedTuple):
+    inputs: list[np.ndarray]
+    rows: int
+    done: Done
+    cancellation: Cancellation | None
+
+    def refusal(self) -> ServingError | None:
+        try:
+            if self.cancellation is not None:
+                self.cancellation.check()
+        except ServingError as error:
+            return error
+        return None
+
+
 class _Group:
     def __init__(self) -> None:
         self.closed = threading.Lock()
         self.closed.acquire()  # until nobody may join any more
         self.is_late = False
         self.rows = 0
-        self._members: list[tuple[list[np.ndarray], int, Done]] = []
+        self._calls: list[_Call] = []
 
-    def join(self, inputs: list[np.ndarray], rows: int, done: Done) -> None:
-        self._members.append((inputs, rows, done))
-        self.rows += rows
+    def join(self, call: _Call) -> None:
+        self._calls.append(call)
+        self.rows += call.rows
 
     def run(self, run: Callable[[list], list]) -> Callable[[], None]:
         """Runs; what is returned tells everyone."""
-        members = self._members
+        refusals = [call.refusal() for call in self._calls]
+        calls = [call for call, error in zip(self._calls, refusals, strict=True) if error is None]
         outputs, failure = [], None
         try:
-            by_input = zip(*(inputs for inputs, _, _ in members), strict=True)
-            outputs = [as_array(each) for each in run([_joined(parts) for parts in by_input])]
+            if calls:
+                by_input = zip(*(call.inputs for call in calls), strict=True)
+                outputs = [as_array(each) for each in run([_joined(parts) for parts in by_input])]
         except Exception as error:
             failure = error
 
         def finish() -> None:
             start = 0
-            for _, rows, done in members:
+            for call, refusal in zip(self._calls, refusals, strict=True):
+                end = start + (call.rows if refusal is None else 0)
+                error = refusal or failure
                 try:
-                    if failure is not None:
-                        done(None, failure)
-                    else:
-                        done([array[start : start + rows] for array in outputs], None)
+                    call.done(None if error else [array[start:end] for array in outputs], error)
                 except Exception:  # one that cannot be told must not keep the others waiting
                     LOGGER.exception("A call failed")
-                start += rows
+                start = end
 
         return finish
 

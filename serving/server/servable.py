@@ -144,7 +144,7 @@ class Servable:
         start = time.perf_counter()
 
         def finish(outputs: list | None, error: Exception | None) -> None:
-            if self.metrics is not None:
+            if self.metrics is not None and not isinstance(error, ServingError):  # not run
                 self.metrics.runtime(self.name, "Predict", time.perf_counter() - start)
             if isinstance(error, tf.errors.OpError):
                 error = run_error(error, cancellation, str(self.path))
@@ -157,7 +157,7 @@ class Servable:
             except Exception as failure:
                 done(None, failure)
 
-        runner.submit(inputs, finish)
+        runner.submit(inputs, finish, cancellation)
         return True
 
     def classify(self, request: Any, cancellation: Cancellation | None = None) -> Any:

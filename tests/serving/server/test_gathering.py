@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 
 from polysemy.serving.errors import ServingError
+from polysemy.serving.server.cancellation import Cancellation
 from polysemy.serving.server.gathering import Gathering
 
 LONG = 30.0  # seconds; a test that waits so long has failed
@@ -37,7 +38,7 @@ def double():
     return Doubling()
 
 
-def submit(gathering, inputs):
+def submit(gathering, inputs, cancellation=None):
     """A future of the outputs."""
     future = Future()
 
@@ -47,13 +48,13 @@ def submit(gathering, inputs):
         else:
             future.set_exception(error)
 
-    gathering.submit(inputs, len(inputs[0]), done)
+    gathering.submit(inputs, len(inputs[0]), done, cancellation)
     return future
 
 
 class Call:
-    def __init__(self, gathering, *values):
-        self._future = submit(gathering, [tf.constant(values, tf.float32)])
+    def __init__(self, gathering, *values, cancellation=None):
+        self._future = submit(gathering, [np.array(values, "float32")], cancellation)
 
     def result(self):
         return self._future.result(LONG)[0].tolist()
@@ -144,11 +145,42 @@ def test_an_error_is_everyones_and_passes(double):
 
 def test_unlike_shapes_are_refused(double):
     gathering = Gathering(double, max_rows=2, seconds=LONG, runs=1, queued=4)
-    for future in [submit(gathering, [tf.ones([1, size])]) for size in (2, 3)]:
+    for future in [submit(gathering, [np.ones((1, size))]) for size in (2, 3)]:
         with pytest.raises(ServingError, match="FAILED_PRECONDITION: Tensors with the same name"):
             future.result(LONG)
     assert not double.runs
-    assert submit(gathering, [tf.ones([2, 3])]).result(LONG)[0].shape == (2, 3)
+    assert submit(gathering, [np.ones((2, 3))]).result(LONG)[0].shape == (2, 3)
+
+
+def test_who_has_given_up_is_not_run(double):
+    gathering = Gathering(double, max_rows=6, seconds=LONG, runs=1, queued=4)
+    gone, late = Cancellation(), Cancellation(deadline=time.monotonic() + 0.1)
+    first = Call(gathering, 1)
+    cancelled = Call(gathering, 2, 3, cancellation=gone)
+    too_late = Call(gathering, 4, cancellation=late)
+    gone.cancel()
+    until(lambda: late.late)
+    last = Call(gathering, 5, 6, cancellation=Cancellation(time.monotonic() + LONG))
+    assert first.result() == [2] and last.result() == [10, 12]
+    with pytest.raises(ServingError, match="CANCELLED"):
+        cancelled.result()
+    with pytest.raises(ServingError, match="DEADLINE_EXCEEDED"):
+        too_late.result()
+    assert double.runs == [3]
+
+
+def test_a_group_that_everyone_has_given_up(double):
+    gathering = Gathering(double, max_rows=2, seconds=LONG, runs=1, queued=4)
+    gone = Cancellation()
+    calls = [Call(gathering, 1, cancellation=gone)]
+    gone.cancel()
+    calls.append(Call(gathering, 2, cancellation=gone))
+    for call in calls:
+        with pytest.raises(ServingError, match="CANCELLED"):
+            call.result()
+    assert not double.runs
+    calls = [Call(gathering, 3), Call(gathering, 4)]
+    assert sorted(each.result()[0] for each in calls) == [6, 8] and double.runs == [2]
 
 
 def test_every_call_gets_its_own_rows_under_load(double):
