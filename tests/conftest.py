@@ -1,5 +1,6 @@
 """Options of the suite, and the quietness it needs."""
 
+import gc
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before the first import of TensorFlow
@@ -7,6 +8,8 @@ os.environ.setdefault("MPLBACKEND", "Agg")  # figures are files; there may be no
 
 import keras
 import pytest
+
+gc.freeze()  # half a million objects of the imports, which every collection would look through
 
 OPT_IN = {
     "presets": "downloads or loads full-size published weights",

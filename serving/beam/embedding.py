@@ -94,9 +94,10 @@ def embed(embedding: Embedding, flags: Sequence[str] = ()) -> dict[str, int]:
         `tokens`, `blank_lines`, `failures`, `unreadable_files`.
 
     Raises:
-        ValueError: if nothing matches `input`, the output folder holds vectors of another model or
-            with other settings or has a sign of patterns in its name, or the model has no such
-            signature or output, or the output has not a row for each line.
+        ValueError: if nothing matches `input`, the model's folder has no SavedModel, the output
+            folder holds vectors of another model or with other settings or has a sign of patterns
+            in its name, or the model has no such signature or output, or the output has not a row
+            for each line.
 
     Example:
     >>> embed(Embedding("/models/elmo/1", "/nonexistent/*.txt", "/tmp/vectors"))
@@ -105,9 +106,11 @@ def embed(embedding: Embedding, flags: Sequence[str] = ()) -> dict[str, int]:
     ValueError: `input` must match at least one file. Received: input='/nonexistent/*.txt'
     """
     paths = _files(embedding.input)
-    _claim(embedding)
     options = PipelineOptions(list(flags))
     runner = options.view_as(StandardOptions).runner or "DirectRunner"
+    is_local = runner.endswith("DirectRunner")
+    _check_model(embedding.model, is_local)
+    _claim(embedding)
     pipeline = beam.Pipeline(options=options)
     read = (
         pipeline
@@ -118,7 +121,7 @@ def embed(embedding: Embedding, flags: Sequence[str] = ()) -> dict[str, int]:
         ).with_outputs(BAD_LINES, main="shards")
     )
     shards = read["shards"]
-    if not runner.endswith("DirectRunner"):
+    if not is_local:
         # Spreads the shards of a large file over the workers. On one machine it would only hold
         # the whole corpus before the first vector is written.
         shards |= "Spread" >> beam.Reshuffle()
@@ -173,6 +176,17 @@ def _files(pattern: str) -> list[str]:
     if not paths:
         raise ValueError(f"`input` must match at least one file. Received: input={pattern!r}")
     return sorted(path if remote else os.path.abspath(path) for path in paths)
+
+
+def _check_model(model: str, is_local: bool) -> None:
+    """Refuses what is no SavedModel, before workers do; only they may see a folder that is not
+    here."""
+    files = [FileSystems.join(model, f"saved_model.{end}") for end in ("pb", "pbtxt")]
+    if not any(map(FileSystems.exists, files)) and (is_local or FileSystems.exists(model)):
+        raise ValueError(
+            "`model` must be the folder of a SavedModel, or hold numbered versions of one. "
+            f"Received: model={model!r}"
+        )
 
 
 def _claim(embedding: Embedding) -> None:
