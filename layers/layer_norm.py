@@ -48,18 +48,51 @@ class LayerNorm(keras.layers.Layer):
     def call(self, inputs, training=None):
         gamma, beta = (ops.cast(weight, "float32") for weight in (self.gamma, self.beta))
         x = ops.cast(inputs, "float32")
-        x = x - ops.mean(x, axis=-1, keepdims=True)
-        # In training the plain formula has the cheaper gradient; of the single positions of a
-        # decoding it costs less.
-        if training or x.shape[-2:-1] == (1,) or not is_unit_variance_fused():
-            variance = ops.mean(ops.square(x), axis=-1, keepdims=True)
-            x = x * (ops.rsqrt(variance + self.epsilon) * gamma)
+        if training:
+            x = _with_lean_gradient(x, gamma, beta, self.epsilon)
+        elif x.shape[-2:-1] == (1,) or not is_unit_variance_fused():
+            # Of the single positions of a decoding it costs less.
+            x = _standardized(x, self.epsilon)[0] * gamma + beta
         else:
-            x = unit_variance(x, self.epsilon) * gamma
-        return ops.cast(x + beta, self.compute_dtype)
+            x = unit_variance(_centered(x), self.epsilon) * gamma + beta
+        return ops.cast(x, self.compute_dtype)
 
     def compute_output_shape(self, input_shape):
         return input_shape
 
     def get_config(self):
         return {**super().get_config(), "epsilon": self.epsilon}
+
+
+def _centered(x):
+    return x - ops.mean(x, axis=-1, keepdims=True)
+
+
+def _standardized(x, epsilon):
+    """Rows of mean 0 and variance 1, (..., D), and what they were multiplied by, (..., 1)."""
+    x = _centered(x)
+    scale = ops.rsqrt(ops.mean(ops.square(x), axis=-1, keepdims=True) + epsilon)
+    return x * scale, scale
+
+
+def _with_lean_gradient(x, gamma, beta, epsilon):
+    """The layer, keeping one array of the size of `x` for its gradient. Automatic differentiation
+    keeps two, and passes over them half as often again."""
+
+    @ops.custom_gradient
+    def run(x, gamma, beta):
+        x, scale = _standardized(x, epsilon)
+
+        def gradient(upstream):
+            rows = tuple(range(len(x.shape) - 1))
+            slope = upstream * gamma
+            along = ops.mean(slope * x, axis=-1, keepdims=True)
+            return (
+                (_centered(slope) - x * along) * scale,
+                ops.sum(upstream * x, axis=rows),
+                ops.sum(upstream, axis=rows),
+            )
+
+        return x * gamma + beta, gradient
+
+    return run(x, gamma, beta)

@@ -6,6 +6,7 @@ from ..generation.generator import row_seeds
 from ..generation.sampling import DTYPES, Sampling
 
 PROMPTS = tf.TensorSpec([None], tf.string, name="prompts")
+MAX_BEAMS = 64  # each has a cache of its own: a client could fill the memory with one number
 
 
 def signatures(model):
@@ -14,7 +15,7 @@ def signatures(model):
     `generate`: `prompts` (B,) string, the options of `Sampling` as scalars, `seed` () int32 and
     `stop` (S,) string -> `texts` (B,) string, what was added; `lengths` (B,) int32 tokens; `scores`
     (B,) float32. Row i draws by `seed` + i. The end of the document stops a text, and so do the
-    tokens of the vocabulary in `stop`, such as "Ċ", a line's end.
+    tokens of the vocabulary in `stop`, such as "Ċ", a line's end. `num_beams` may be up to 64.
 
     `next_word`: `prompts` (B,) string, `top_k` () int32 -> `tokens` (B, K) string, the most
     probable next tokens, best first, and their `probabilities` (B, K) float32.
@@ -70,7 +71,12 @@ def _generate(model, inputs):
         }
         stops = tf.constant(stop_tokens, tf.int32, shape=[len(stop_tokens)])
         stops = tf.concat([stops, _ids_of(preprocessor, stop)], axis=0)
-        ids = preprocessor.prompts(prompts)
+        check = tf.debugging.Assert(
+            num_beams <= MAX_BEAMS,
+            [f"`num_beams` must be at most {MAX_BEAMS}. Received:", num_beams],
+        )
+        with tf.control_dependencies([check]):
+            ids = preprocessor.prompts(prompts)
         found = model.generator.in_graph(
             ids.to_tensor(),
             tf.cast(ids.row_lengths(), tf.int32),

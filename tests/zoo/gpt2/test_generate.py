@@ -119,6 +119,7 @@ def test_bad_requests(exported):
         ({"max_length": 0}, "`max_length` must be at least 1"),
         ({"top_k": 5}, "must go with a `temperature` above 0"),
         ({"max_length": 96}, "must fit the positions of the model, 96"),
+        ({"num_beams": 65}, "`num_beams` must be at most 64. Received:. .65"),
     ):
         with pytest.raises(tf.errors.InvalidArgumentError, match=message):
             exported["generate"](prompts=tf.constant(["a"]), **scalars(**options))
