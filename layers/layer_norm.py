@@ -76,8 +76,8 @@ def _standardized(x, epsilon):
 
 
 def _with_lean_gradient(x, gamma, beta, epsilon):
-    """The layer, keeping one array of the size of `x` for its gradient. Automatic differentiation
-    keeps two, and passes over them half as often again."""
+    """The layer, keeping one array of the size of `x` for its gradient, where automatic
+    differentiation keeps two."""
 
     @ops.custom_gradient
     def run(x, gamma, beta):

@@ -325,22 +325,10 @@ def test_misspelt_options_are_refused(capsys):
         assert message in capsys.readouterr().err
 
 
-def test_the_newest_version_is_taken(model, tmp_path):
-    folder = os.path.dirname(model)
-    assert Embedding(folder, "x", "y").model == model
-    assert Embedding(model, "x", "y").model == model
-
-
 def test_mistakes_are_named(model, corpus, tmp_path):
     out = str(tmp_path / "vectors")
     with pytest.raises(ValueError, match=r"`input` must match .* Received: input='/nowhere"):
         embed(Embedding(model, "/nowhere/*.txt", out))
-    for wrong in (tmp_path / "nowhere", corpus):
-        with pytest.raises(
-            ValueError, match=r"`model` must be the folder of a SavedModel, or hold"
-        ):
-            embed(Embedding(str(wrong), f"{corpus}/*.gz", str(tmp_path / "unclaimed")))
-    assert not (tmp_path / "unclaimed").exists()
     with pytest.raises(ValueError, match="`file_format` must be one of parquet, tfrecord"):
         Embedding(model, "x", out, file_format="csv")
     with pytest.raises(ValueError, match="`batch_size` must be at least 1. Received: batch_size=0"):
