@@ -9,13 +9,12 @@ from typing import Any
 import numpy as np
 
 from ..protos import PredictResponse
-from .tensors import proto_parts
+from .tensors import MAX_BYTES, proto_parts
 from .wire_format import length_delimited
 
 _FIELDS = PredictResponse.DESCRIPTOR.fields_by_name
 _OUTPUTS, _MODEL_SPEC = (_FIELDS[name].number for name in ("outputs", "model_spec"))
 _KEY, _VALUE = 1, 2  # of a map's entries
-MAX_BYTES = 2**31 - 1  # of a message
 
 
 class PredictAnswer:
