@@ -1,6 +1,5 @@
 """The product that every layer of a Transformer is made of, in the shape that backends fuse."""
 
-import keras
 from keras import ops
 
 #: name: function. BERT's program uses the tanh form of GELU, so does GPT-2's; most others the exact
@@ -74,8 +73,3 @@ def leading_shape(x, count):
     """
     shape = [-1 if size is None else size for size in x.shape[:count]]
     return shape if shape.count(-1) < 2 else ops.shape(x)[:count]
-
-
-def clone_initializer(initializer):
-    """A fresh copy: weights that share one seeded initializer would start equal."""
-    return keras.initializers.get(initializer).clone()

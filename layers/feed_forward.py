@@ -1,7 +1,8 @@
 import keras
 
-from .affine import affine, as_rows, check_activation, clone_initializer, like_rows_of
+from .affine import affine, as_rows, check_activation, like_rows_of
 from .gelu import gelu
+from .initializers import first_values
 
 
 @keras.saving.register_keras_serializable(package="polysemy")
@@ -68,7 +69,7 @@ class FeedForward(keras.layers.Layer):
         self.kernel = self.add_weight(
             name="kernel",
             shape=(dim, self.intermediate_dim),
-            initializer=clone_initializer(self.kernel_initializer),
+            initializer=first_values(self.kernel_initializer),
         )
         self.bias = self.add_weight(
             name="bias", shape=(self.intermediate_dim,), initializer="zeros"
@@ -76,7 +77,7 @@ class FeedForward(keras.layers.Layer):
         self.output_kernel = self.add_weight(
             name="output_kernel",
             shape=(self.intermediate_dim, dim),
-            initializer=clone_initializer(self.output_initializer or self.kernel_initializer),
+            initializer=first_values(self.output_initializer or self.kernel_initializer),
         )
         self.output_bias = self.add_weight(name="output_bias", shape=(dim,), initializer="zeros")
 

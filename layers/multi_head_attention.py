@@ -1,8 +1,9 @@
 import keras
 from keras import backend, ops
 
-from .affine import affine, as_rows, clone_initializer, leading_shape, like_rows_of
+from .affine import affine, as_rows, leading_shape, like_rows_of
 from .cache_place import CachePlace
+from .initializers import first_values
 from .masks import combine_masks, keras_mask, padding_attention_mask
 
 
@@ -111,7 +112,7 @@ class MultiHeadAttention(keras.layers.Layer):
         kernel = self.add_weight(
             name=f"{name}_kernel",
             shape=(inputs, outputs),
-            initializer=clone_initializer(initializer),
+            initializer=first_values(initializer),
         )
         bias = None
         if self.use_bias:

@@ -1,6 +1,7 @@
 import keras
 from keras import ops
 
+from .initializers import first_values
 from .lstm_scan import lstm_scan
 from .masks import keras_mask
 
@@ -92,7 +93,7 @@ class ProjectedLSTM(keras.layers.Layer):
             )
 
         def matrix(name, shape):
-            initializer = self.kernel_initializer.clone()
+            initializer = first_values(self.kernel_initializer)
             return self.add_weight(name=name, shape=shape, initializer=initializer)
 
         self.kernel = matrix("kernel", (input_dim, 4 * self.units))

@@ -1,9 +1,10 @@
 import keras
 from keras import ops
 
-from .affine import clone_initializer
+from .initializers import clone_initializer, first_values
 from .layer_norm import LayerNorm
 from .position_embedding import PositionEmbedding
+from .table_initializer import TableInitializer
 
 
 @keras.saving.register_keras_serializable(package="polysemy")
@@ -101,7 +102,7 @@ class TokenSegmentPositionEmbedding(keras.layers.Layer):
         self.token_embeddings = self.add_weight(
             name="token_embeddings",
             shape=(self.vocabulary_size, self.hidden_dim),
-            initializer=clone_initializer(self.embeddings_initializer),
+            initializer=TableInitializer(clone_initializer(self.embeddings_initializer)),
             autocast=False,
         )
         self.segment_embeddings = None
@@ -109,7 +110,7 @@ class TokenSegmentPositionEmbedding(keras.layers.Layer):
             self.segment_embeddings = self.add_weight(
                 name="segment_embeddings",
                 shape=(self.num_segments, self.hidden_dim),
-                initializer=clone_initializer(self.embeddings_initializer),
+                initializer=first_values(self.embeddings_initializer),
                 autocast=False,
             )
         shape = (None, None, self.hidden_dim)

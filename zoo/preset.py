@@ -15,6 +15,7 @@ import keras
 import numpy as np
 from safetensors.numpy import save_file
 
+from ..layers.initializers import weights_without_values
 from .checkpoints import Weight, assign_weights
 from .files import fetch, sha256
 from .safetensors_file import read_safetensors
@@ -216,7 +217,8 @@ def load(
             wanted["config"][argument]["config"].update(value)
         else:
             wanted["config"][argument] = value
-    model = keras.saving.deserialize_keras_object(config)
+    with weights_without_values():
+        model = keras.saving.deserialize_keras_object(config)
     tensors = read_safetensors(directory / WEIGHTS)
     variables = saved_variables(model)
     table = [Weight(variable.path, variable.path) for variable in variables]

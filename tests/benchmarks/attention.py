@@ -105,7 +105,7 @@ def _times(part, workers, folder, options):
     return rows
 
 
-def _prepare(worker, side, key, dtype, job, sizes, folder, leave=False):
+def _prepare(worker, side, key, dtype, job, sizes, folder, leave=False, load=False):
     if side == "torch":
         needed = {"encode": (), "train": ("rows", "length"), "decode": ("new",)}[job]
         arguments = {"folder": folder, **{name: sizes[name] for name in needed}}
@@ -113,6 +113,8 @@ def _prepare(worker, side, key, dtype, job, sizes, folder, leave=False):
         arguments = dict(sizes)
         if leave:
             arguments["folder"] = folder
+        if load:
+            arguments["checkpoint"] = folder
     worker.ask(prepare=job, key=key, dtype=dtype, **arguments)
 
 
@@ -123,7 +125,7 @@ def _shape(sizes):
 
 
 def _memory(part, folder, options):
-    """Peaks of fresh processes, their libraries included."""
+    """Peaks of fresh processes, their libraries included, which load the same weights."""
     sizes, label = (QUICK if options.quick else SIZES)[part]
     job, action = JOBS[part]
     peaks = {}
@@ -131,7 +133,7 @@ def _memory(part, folder, options):
     for side, script in scripts.items():
         python = sys.executable if side == "ours" else options.peer_python
         with Worker(python, HERE / script) as worker:
-            _prepare(worker, side, "one", "float32", job, sizes, folder)
+            _prepare(worker, side, "one", "float32", job, sizes, folder, load=True)
             for _ in range(3):
                 worker.ask(time="one", action=action)
             peaks[side] = worker.ask(memory=True)

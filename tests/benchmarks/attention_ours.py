@@ -17,16 +17,23 @@ def batch(rows, length, size):
     return {"token_ids": ids, "segment_ids": 0 * ids, "padding_mask": ids > 0}
 
 
-def encode(dtype, config, rows, length, folder=None):
+def backbone(cls, dtype, config, checkpoint):
+    keras.utils.set_random_seed(1)
+    if checkpoint is None:
+        return cls(**config, dtype=dtype)
+    return cls.from_checkpoint(checkpoint, dtype=dtype)
+
+
+def encode(dtype, config, rows, length, folder=None, checkpoint=None):
     """`Bert` in a `tf.function`: "encode".
 
     Args:
         dtype: str. The Keras policy.
         config: dict. Of the constructor.
         folder: path or None. Weights and outputs are left there, for the peer to agree with.
+        checkpoint: path or None. A folder to load weights from, as the peer does; random without.
     """
-    keras.utils.set_random_seed(1)
-    model = Bert(**config, dtype=dtype)
+    model = backbone(Bert, dtype, config, checkpoint and f"{checkpoint}/bert")
     inputs = {name: tf.constant(x) for name, x in batch(rows, length, 1000).items()}
     inputs = {name: tf.cast(x, model.input[name].dtype) for name, x in inputs.items()}
 
@@ -41,10 +48,10 @@ def encode(dtype, config, rows, length, folder=None):
     return {"encode": lambda: run(inputs)}
 
 
-def train(dtype, config, rows, length, folder=None):
+def train(dtype, config, rows, length, folder=None, checkpoint=None):
     """A step of `BertTextClassifier` with AdamW and dropout, as `fit` does it: "step"."""
-    keras.utils.set_random_seed(1)
-    model = BertTextClassifier(Bert(**config, dtype=dtype), num_classes=2, dtype=dtype)
+    encoder = backbone(Bert, dtype, config, checkpoint and f"{checkpoint}/classifier")
+    model = BertTextClassifier(encoder, num_classes=2, dtype=dtype)
     model.compile(keras.optimizers.AdamW(1e-5, weight_decay=0.01), jit_compile=False)
     inputs = batch(rows, length, 1000)
     labels = np.arange(rows) % 2
@@ -62,10 +69,10 @@ def train(dtype, config, rows, length, folder=None):
     return {"step": step}
 
 
-def decode(dtype, config, rows, prompt, new, folder=None):
+def decode(dtype, config, rows, prompt, new, folder=None, checkpoint=None):
     """`GPT2CausalLM` continuing prompts greedily with its cache: "decode"."""
-    keras.utils.set_random_seed(1)
-    model = GPT2CausalLM(GPT2(**config, dtype=dtype), dtype=dtype)
+    decoder = backbone(GPT2, dtype, config, checkpoint and f"{checkpoint}/gpt2")
+    model = GPT2CausalLM(decoder, dtype=dtype)
     prompts = batch(rows, prompt, 1000)["token_ids"].tolist()
     sampling = Sampling(temperature=0.0, max_length=new)
 

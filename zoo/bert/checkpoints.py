@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ...layers.initializers import weights_without_values
 from ..checkpoints import assign_weights
 from ..huggingface import read_config, read_json, read_tensors
 from ..stored_tensor import StoredTensor
@@ -74,7 +75,7 @@ def load_checkpoint(cls, path, allow_pickle, overrides):
 
 
 def build(cls, checkpoint, overrides):
-    """An encoder as the configuration says, with weights still to be set."""
+    """An encoder as the configuration says. Its weights have no values until `assign`."""
     arguments = {**checkpoint.arguments, **overrides}
     vocabulary, size = arguments.get("vocabulary"), arguments["vocabulary_size"]
     if vocabulary is not None and len(vocabulary) != size and "vocabulary_size" not in overrides:
@@ -87,7 +88,8 @@ def build(cls, checkpoint, overrides):
             f"{len(vocabulary)} pieces, {size} vectors in {checkpoint.origin}"
             + (unused if len(vocabulary) < size else "")
         )
-    return cls(**arguments)
+    with weights_without_values():
+        return cls(**arguments)
 
 
 def assign(model, checkpoint, head=(), head_parts=()):

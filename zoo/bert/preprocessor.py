@@ -3,7 +3,8 @@ import tensorflow as tf
 
 from ..preprocessor import Preprocessor, batch_of_strings, listed_words, padding_mask
 from ..text import packing
-from ..text.word_piece import END, MASK, PADDING, START, UNKNOWN, WordPiece
+from ..text.word_piece import WordPiece
+from ..text.word_piece_tokens import END, MASK, PADDING, START, UNKNOWN
 
 
 @keras.saving.register_keras_serializable(package="polysemy")

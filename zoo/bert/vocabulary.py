@@ -4,7 +4,7 @@ from pathlib import Path
 
 from ..added_tokens import with_added_tokens
 from ..huggingface import read_json
-from ..text.word_piece import SPECIAL
+from ..text.word_piece_tokens import SPECIAL
 
 
 def read_vocabulary(folder):

@@ -5,6 +5,7 @@ from ...layers.cache_place import CachePlace
 from ...layers.layer_norm import LayerNorm
 from ...layers.masks import combine_masks, padding_attention_mask
 from ...layers.position_embedding import PositionEmbedding
+from ...layers.table_initializer import TableInitializer
 from ...layers.transformer_block import TransformerBlock
 from ..backbone import Backbone
 from .sizes import GPT2_SIZES
@@ -97,7 +98,7 @@ class GPT2(Backbone):
         token_embedding = keras.layers.ReversibleEmbedding(
             vocabulary_size,
             hidden_dim,
-            embeddings_initializer=keras.initializers.RandomNormal(stddev=0.02),
+            embeddings_initializer=TableInitializer(keras.initializers.RandomNormal(stddev=0.02)),
             dtype=dtype,
             name="token_embedding",
         )

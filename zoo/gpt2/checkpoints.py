@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ...layers.initializers import weights_without_values
 from ..checkpoints import assign_weights
 from ..huggingface import read_config, read_json, read_tensors
 from ..stored_tensor import StoredTensor
@@ -61,7 +62,8 @@ def load_checkpoint(cls, directory, allow_pickle, overrides):
                 f"{len(tokens)} tokens, {arguments['vocabulary_size']} vectors in "
                 f"{checkpoint.origin}. To read ids, not text, pass vocabulary=None"
             )
-    model = cls(**arguments)
+    with weights_without_values():
+        model = cls(**arguments)
     assign_weights(
         model.weights,
         checkpoint.tensors,

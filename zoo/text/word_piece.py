@@ -5,9 +5,7 @@ import tensorflow_text as tf_text
 
 from .vocabulary import Vocabulary
 from .word_piece_characters import DROP, LETTER, SPACE, character_table
-
-PADDING, UNKNOWN, START, END, MASK = "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"
-SPECIAL = (PADDING, UNKNOWN, START, END, MASK)
+from .word_piece_tokens import SPECIAL, UNKNOWN
 
 
 class Pieces(NamedTuple):

@@ -251,12 +251,3 @@ def test_features(combine, make_bert, arrays, tmp_path):
 def test_layers_that_are_not_there(layers, make_bert):
     with pytest.raises(ValueError, match="`layers` must be layers out of the 3 that there are"):
         BertFeatures(make_bert(), layers=layers)
-
-
-def test_jax_without_tensorflow(make_bert, arrays, on_jax, tmp_path):
-    bert = make_bert(causal=True, num_layers=1)
-    bert.save(tmp_path / "bert.keras")
-    inputs = bert.preprocessor(TEXTS)
-    outputs = on_jax("Bert", tmp_path / "bert.keras", inputs)
-    for name, array in arrays(bert(inputs)).items():
-        np.testing.assert_allclose(outputs[name], array, rtol=0, atol=1e-5)

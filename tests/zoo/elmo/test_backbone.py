@@ -8,7 +8,6 @@ import pytest
 import tensorflow as tf
 
 from polysemy.zoo.elmo.backbone import Elmo
-from polysemy.zoo.elmo.lm import ElmoLM
 
 SENTENCES = ["the cat sat on a mat", "hello", "the cat"]
 
@@ -171,13 +170,3 @@ def test_every_weight_gets_a_gradient(make_elmo, without_gradient):
 def test_unknown_size():
     with pytest.raises(ValueError, match="`size` must be one of .*'tiny'.* size='huge'"):
         Elmo.from_size("huge")
-
-
-def test_jax_without_tensorflow(make_elmo, arrays, on_jax, tmp_path):
-    """A fresh process that knows no class yet takes the biLM out of a language model's preset."""
-    elmo = make_elmo()
-    ElmoLM(elmo, ["<S>", "</S>", "<UNK>"]).save_to_preset(tmp_path / "preset")
-    inputs = elmo.preprocessor(SENTENCES)
-    outputs = on_jax("Elmo", tmp_path / "preset", inputs)
-    for name, array in arrays(elmo(inputs)).items():
-        np.testing.assert_allclose(outputs[name], array, rtol=0, atol=1e-5)
