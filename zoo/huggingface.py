@@ -5,9 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from safetensors.numpy import save_file
-
-from .safetensors_file import read_safetensors
+from .safetensors_file import read_safetensors, write_safetensors
 from .stored_tensor import StoredTensor
 
 
@@ -94,7 +92,7 @@ def check_new(directory):
 def write_model(directory, tensors, config):
     """Writes `model.safetensors` and `config.json` to a folder, which is made."""
     directory.mkdir(parents=True, exist_ok=True)
-    save_file(tensors, directory / "model.safetensors", metadata={"format": "pt"})
+    write_safetensors(directory / "model.safetensors", tensors, {"format": "pt"})
     write_json(directory / "config.json", config)
 
 

@@ -13,12 +13,11 @@ from pathlib import Path
 
 import keras
 import numpy as np
-from safetensors.numpy import save_file
 
 from ..layers.initializers import weights_without_values
 from .checkpoints import Weight, assign_weights
 from .files import fetch, sha256
-from .safetensors_file import read_safetensors
+from .safetensors_file import read_safetensors, write_safetensors
 
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
 
@@ -149,10 +148,12 @@ def save(model: keras.Model, directory, dtype: str | None = None, card: str | No
         for variable in saved_variables(model):
             array = keras.ops.convert_to_numpy(variable)
             arrays[variable.path] = np.array(array, dtype=dtype, order="C")
-        save_file(arrays, temporary / WEIGHTS)
+        write_safetensors(temporary / WEIGHTS, arrays)
         if card is not None:
             (temporary / CARD).write_text(card)
-        os.chmod(temporary, 0o755)
+        # `mkdtemp` keeps it to its owner; who may read the files may enter the folder.
+        readable = (temporary / CONFIG).stat().st_mode & 0o777
+        os.chmod(temporary, readable | (readable & 0o444) >> 2)
         if directory.exists():
             older = temporary.with_name(f"{temporary.name}-older")
             os.replace(directory, older)

@@ -1,4 +1,4 @@
-"""Reads safetensors files, one tensor at a time."""
+"""Reads safetensors files, one tensor at a time, and writes them."""
 
 from contextlib import contextmanager
 from functools import partial
@@ -7,6 +7,7 @@ from pathlib import Path
 # Not used by name: it tells numpy of bfloat16.
 import ml_dtypes  # noqa: F401
 from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
 
 from .stored_tensor import StoredTensor
 
@@ -29,6 +30,18 @@ def _read(path, name):
     with _whole(path) as file:
         array = file.get_tensor(name)
     return array.astype("float32") if array.dtype == "bfloat16" else array
+
+
+def write_safetensors(path, arrays, metadata=None):
+    """Writes arrays by name, for everybody who may read what this process writes.
+
+    The library alone lets nobody but the owner read its files.
+    """
+    path = Path(path)
+    path.touch()
+    mode = path.stat().st_mode
+    save_file(arrays, path, metadata=metadata)
+    path.chmod(mode)
 
 
 @contextmanager

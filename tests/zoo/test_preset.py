@@ -231,7 +231,7 @@ def test_saving_again_replaces_the_whole_folder(model, folder):
     assert [path.name for path in folder.parent.iterdir()] == ["saved"]
 
 
-@pytest.mark.parametrize("failing", ["save_file", "os.replace"])
+@pytest.mark.parametrize("failing", ["write_safetensors", "os.replace"])
 def test_failed_save_leaves_the_old_preset(failing, model, folder, monkeypatch):
     """Also if the disk is full, or the new folder cannot take its place."""
     old = {path.name: path.read_bytes() for path in folder.iterdir()}
