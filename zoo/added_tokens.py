@@ -1,6 +1,7 @@
 """Tokens that a Hugging Face folder adds to a vocabulary, or finds in text as they stand."""
 
 from .huggingface import read_json
+from .json_entries import json_entry, shown
 
 # The options of a token that is found in text as it stands.
 _PLAIN = {
@@ -64,10 +65,25 @@ def tokenizer_entry(specials, vocabulary):
 
 def _read(folder):
     """A dict for each added token, with all its options."""
-    tokens = []
-    if (folder / "tokenizer.json").is_file():
-        tokens = read_json(folder / "tokenizer.json").get("added_tokens") or []
-    elif (folder / "tokenizer_config.json").is_file():
-        by_id = read_json(folder / "tokenizer_config.json").get("added_tokens_decoder") or {}
-        tokens = [{**token, "id": int(place)} for place, token in by_id.items()]
-    return [{**dict.fromkeys(_PLAIN, False), **token} for token in tokens]
+    path = folder / "tokenizer.json"
+    if path.is_file():
+        tokens = json_entry(read_json(path), "added_tokens", path, list)
+        return [_token(token, path) for token in tokens]
+    path = folder / "tokenizer_config.json"
+    if not path.is_file():
+        return []
+    by_id = json_entry(read_json(path), "added_tokens_decoder", path)
+    places = {place: int(place) if place.isdecimal() else None for place in by_id}
+    return [
+        _token({**json_entry(by_id, place, path), "id": places[place]}, path) for place in by_id
+    ]
+
+
+def _token(token, path):
+    known = isinstance(token, dict) and isinstance(token.get("content"), str)
+    if not known or type(token.get("id")) is not int:
+        raise ValueError(
+            f"Each added token in {path.name} must have a `content` and a whole number as its id. "
+            f"Received: {shown(token)} in {str(path)!r}"
+        )
+    return {**dict.fromkeys(_PLAIN, False), **token}

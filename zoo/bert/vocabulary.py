@@ -4,6 +4,7 @@ from pathlib import Path
 
 from ..added_tokens import with_added_tokens
 from ..huggingface import read_json
+from ..json_entries import json_entry, tokens_in_order
 from ..text.word_piece_tokens import SPECIAL
 
 
@@ -62,16 +63,14 @@ def _from_lines(path):
 def _from_tokenizer(path, options):
     """Pieces and options out of the `tokenizers` library's file."""
     content = read_json(path)
-    model, normalizer = content.get("model") or {}, content.get("normalizer") or {}
+    model = json_entry(content, "model", path)
+    normalizer = json_entry(content, "normalizer", path)
     if model.get("type", "WordPiece") != "WordPiece" or "vocab" not in model:
         raise ValueError(
             f"`tokenizer.json` must be of a WordPiece model. Received: {path} of type "
             f"{model.get('type')!r}"
         )
-    ids = model["vocab"]
-    pieces = sorted(ids, key=ids.get)
-    if [ids[piece] for piece in pieces] != list(range(len(pieces))):
-        raise ValueError(f"The ids in `tokenizer.json` must be 0, 1, 2 … Received: {path}")
+    pieces = tokens_in_order(json_entry(model, "vocab", path), path)
     if normalizer.get("type", "BertNormalizer") != "BertNormalizer":
         raise ValueError(
             f"`tokenizer.json` must have BERT's normalizer. Received: {path} with "

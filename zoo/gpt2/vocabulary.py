@@ -4,7 +4,8 @@ from pathlib import Path
 
 from ..added_tokens import with_added_tokens
 from ..huggingface import read_json
-from ..text.byte_pair_files import END_OF_TEXT, has_byte_pairs, read_byte_pairs, tokens_in_order
+from ..json_entries import json_entry, shown, tokens_in_order
+from ..text.byte_pair_files import END_OF_TEXT, has_byte_pairs, read_byte_pairs
 
 
 def read_vocabulary(folder):
@@ -36,16 +37,25 @@ def read_vocabulary(folder):
 
 def _from_tokenizer(path, content):
     """Vocabulary and merges out of the `tokenizers` library's file."""
-    model = content.get("model") or {}
-    if model.get("type") != "BPE" or not isinstance(model.get("vocab"), dict):
+    model = json_entry(content, "model", path)
+    if model.get("type") != "BPE":
         raise ValueError(
             f"`tokenizer.json` must be of a BPE model. Received: {str(path)!r} of type "
             f"{model.get('type')!r}"
         )
-    merges = [
-        merge if isinstance(merge, str) else " ".join(merge) for merge in model.get("merges", ())
-    ]
-    return tokens_in_order(path, model["vocab"]), merges
+    merges = [_merge(merge, path) for merge in json_entry(model, "merges", path, list)]
+    return tokens_in_order(json_entry(model, "vocab", path), path), merges
+
+
+def _merge(merge, path):
+    """The two tokens of a merge with a blank between them, as older files have it."""
+    pair = merge.split(" ") if isinstance(merge, str) else merge
+    if not (isinstance(pair, list) and len(pair) == 2 and {type(x) for x in pair} == {str}):
+        raise ValueError(
+            f"Each of `merges` in {path.name} must be two tokens. Received: {shown(merge)} in "
+            f"{str(path)!r}"
+        )
+    return " ".join(pair)
 
 
 def _check(folder, content):
@@ -53,8 +63,9 @@ def _check(folder, content):
     options = {}
     if (folder / "tokenizer_config.json").is_file():
         options = read_json(folder / "tokenizer_config.json")
-    splitter = content.get("pre_tokenizer") or {"type": "ByteLevel"}
-    around = (content.get("post_processor") or {}).get("single", [])
+    path = folder / "tokenizer.json"
+    splitter = json_entry(content, "pre_tokenizer", path) or {"type": "ByteLevel"}
+    around = json_entry(json_entry(content, "post_processor", path), "single", path, list)
     problems = [
         f"{name} must be False"
         for name, found in (
@@ -64,7 +75,7 @@ def _check(folder, content):
         )
         if found
     ]
-    if splitter["type"] != "ByteLevel" or not splitter.get("use_regex", True):
+    if splitter.get("type") != "ByteLevel" or not splitter.get("use_regex", True):
         problems.append("the pre_tokenizer must be ByteLevel with GPT-2's pattern")
     if content.get("normalizer") is not None:
         problems.append("there must be no normalizer")

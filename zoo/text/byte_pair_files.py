@@ -3,6 +3,9 @@
 import json
 from pathlib import Path
 
+from ..huggingface import read_json
+from ..json_entries import tokens_in_order
+
 # A bytes's own character where it has a visible one; the others are counted up from U+0100, so that
 # no token holds white space or a control character (Radford et al., 2019, `encoder.py`).
 _VISIBLE = (*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100))
@@ -72,27 +75,7 @@ def vocabulary_of_merges(merges, specials=(END_OF_TEXT,)):
 
 
 def _read_vocabulary(path):
-    try:
-        ids = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(
-            f"{path.name} must be a JSON file. Received: {str(path)!r} ({error})"
-        ) from error
-    return tokens_in_order(path, ids)
-
-
-def tokens_in_order(path, ids):
-    """The tokens of a dict from tokens to ids, read from `path`: list of str in the order of ids.
-
-    Raises:
-        ValueError: the ids have gaps.
-    """
-    if not isinstance(ids, dict) or sorted(ids.values()) != list(range(len(ids))):
-        raise ValueError(
-            f"{path.name} must map tokens to the ids 0 to {len(ids) - 1}, each once. "
-            f"Received: {str(path)!r}"
-        )
-    return sorted(ids, key=lambda token: ids[token])
+    return tokens_in_order(read_json(path), path)
 
 
 def _read_merges(path):

@@ -182,5 +182,5 @@ def test_bad_files(tmp_path):
     with pytest.raises(ValueError, match="ids 0 to 1, each once"):
         read_byte_pairs(tmp_path)
     (tmp_path / "encoder.json").write_text("{")
-    with pytest.raises(ValueError, match="encoder.json must be a JSON file"):
+    with pytest.raises(ValueError, match="encoder.json must be JSON"):
         read_byte_pairs(tmp_path)

@@ -1,0 +1,54 @@
+"""Entries of the JSON files that come with published checkpoints, checked for what they are."""
+
+_NAMES = {dict: "an object", list: "a list"}
+
+
+def json_entry(content, name, path, kind: type = dict):
+    """An entry of an object out of a file; an empty one where it is missing or null.
+
+    Args:
+        content: dict. name: str. Its key.
+        path: Path of the file, for the message.
+        kind: dict or list.
+
+    Raises:
+        ValueError: the entry is of another kind.
+
+    Example:
+    >>> json_entry({"model": None}, "model", None), json_entry({}, "merges", None, list)
+    ({}, [])
+    """
+    found = content.get(name)
+    if found is None:
+        return kind()
+    if not isinstance(found, kind):
+        raise ValueError(
+            f"`{name}` in {path.name} must be {_NAMES[kind]}. Received: {shown(found)} in "
+            f"{str(path)!r}"
+        )
+    return found
+
+
+def tokens_in_order(ids, path):
+    """The tokens of an object from tokens to ids: list of str in the order of ids.
+
+    Raises:
+        ValueError: the ids are no whole numbers, or have gaps.
+
+    Example:
+    >>> tokens_in_order({"b": 1, "a": 0}, None)
+    ['a', 'b']
+    """
+    whole = all(type(number) is int for number in ids.values())
+    if not whole or sorted(ids.values()) != list(range(len(ids))):
+        raise ValueError(
+            f"{path.name} must map tokens to the ids 0 to {len(ids) - 1}, each once. "
+            f"Received: {str(path)!r}"
+        )
+    return sorted(ids, key=lambda token: ids[token])
+
+
+def shown(value):
+    """A value in a message, cut where it is long."""
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
