@@ -21,6 +21,22 @@ class Weight(NamedTuple):
     transform: Callable[..., np.ndarray] | None = None
 
 
+def check_num_layers(num_layers: int, tensors: Mapping[str, object], origin: str) -> None:
+    """Refuses a configuration of more layers than a checkpoint has tensors, before they are built.
+
+    Raises:
+        ValueError: see above.
+
+    Example:
+    >>> check_num_layers(2, {"layer.0.kernel": None, "layer.1.kernel": None}, "a checkpoint")
+    """
+    if num_layers > len(tensors):
+        raise ValueError(
+            "The configuration must be that of the checkpoint. Received: "
+            f"{num_layers} layers, {len(tensors)} tensors in {origin}"
+        )
+
+
 def assign_weights(
     variables: Iterable[keras.Variable],
     tensors: Mapping[str, np.ndarray | StoredTensor],

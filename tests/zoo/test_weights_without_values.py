@@ -1,5 +1,7 @@
 """Models whose weights have no values until a file's are there: none may be left out."""
 
+import json
+
 import keras
 import numpy as np
 import pytest
@@ -71,3 +73,13 @@ def test_a_new_head_on_a_loaded_encoder(poison, tmp_path):
     classifier = zoo.BertTextClassifier(encoder, num_classes=3)
     assert len(poison) == count
     assert all(np.all(np.isfinite(weight)) for weight in classifier.weights)
+
+
+@pytest.mark.parametrize("name, key", [("encoder", "num_hidden_layers"), ("decoder", "n_layer")])
+def test_more_layers_than_tensors_are_not_built(name, key, tmp_path):
+    model = PUBLISHED[name]()
+    model.save_as_huggingface(tmp_path / "folder")
+    path = tmp_path / "folder" / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), key: 10**30}))
+    with pytest.raises(ValueError, match=f"configuration must be that of the .* {10**30} layers"):
+        type(model).from_checkpoint(tmp_path / "folder")

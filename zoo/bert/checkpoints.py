@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...layers.initializers import weights_without_values
-from ..checkpoints import assign_weights
+from ..checkpoints import assign_weights, check_num_layers
 from ..huggingface import read_config, read_json, read_tensors
 from ..stored_tensor import StoredTensor
 from .vocabulary import read_vocabulary
@@ -88,6 +88,7 @@ def build(cls, checkpoint, overrides):
             f"{len(vocabulary)} pieces, {size} vectors in {checkpoint.origin}"
             + (unused if len(vocabulary) < size else "")
         )
+    check_num_layers(arguments["num_layers"], checkpoint.tensors, checkpoint.origin)
     with weights_without_values():
         return cls(**arguments)
 

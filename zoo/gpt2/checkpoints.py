@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...layers.initializers import weights_without_values
-from ..checkpoints import assign_weights
+from ..checkpoints import assign_weights, check_num_layers
 from ..huggingface import read_config, read_json, read_tensors
 from ..stored_tensor import StoredTensor
 from .layouts import LAYOUTS, weight_table
@@ -62,6 +62,7 @@ def load_checkpoint(cls, directory, allow_pickle, overrides):
                 f"{len(tokens)} tokens, {arguments['vocabulary_size']} vectors in "
                 f"{checkpoint.origin}. To read ids, not text, pass vocabulary=None"
             )
+    check_num_layers(arguments["num_layers"], checkpoint.tensors, checkpoint.origin)
     with weights_without_values():
         model = cls(**arguments)
     assign_weights(
