@@ -48,6 +48,26 @@ def tokens_in_order(ids, path):
     return sorted(ids, key=lambda token: ids[token])
 
 
+def number_problem(name, value, rule):
+    """What is wrong with a number of a configuration, or None.
+
+    Args:
+        rule: "whole" for 1, 2 …; "rate" for [0, 1); "positive" for more than 0.
+
+    Example:
+    >>> number_problem("n_layer", 0, "whole"), number_problem("attn_pdrop", 0.1, "rate")
+    ('n_layer must be a positive integer, not 0', None)
+    """
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if rule == "whole" and not (number and isinstance(value, int) and value >= 1):
+        return f"{name} must be a positive integer, not {shown(value)}"
+    if rule == "rate" and not (number and 0 <= value < 1):
+        return f"{name} must be in [0, 1), not {shown(value)}"
+    if rule == "positive" and not (number and value > 0):
+        return f"{name} must be a number above 0, not {shown(value)}"
+    return None
+
+
 def shown(value):
     """A value in a message, cut where it is long."""
     text = repr(value)

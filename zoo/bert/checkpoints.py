@@ -10,6 +10,7 @@ import numpy as np
 from ...layers.initializers import weights_without_values
 from ..checkpoints import assign_weights, check_num_layers
 from ..huggingface import read_config, read_json, read_tensors
+from ..json_entries import number_problem
 from ..stored_tensor import StoredTensor
 from .vocabulary import read_vocabulary
 from .weights import encoder_parts, table
@@ -222,16 +223,14 @@ def _arguments(config, layout, folder):
     arguments, problems = {}, []
     for ours, theirs, rule in OPTIONS:
         value = config.get(theirs)
-        number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if value is None:
-            problems.append(f"{theirs} is missing")
-        elif rule == "whole" and not (number and isinstance(value, int) and value >= 1):
-            problems.append(f"{theirs} must be a positive integer, not {value!r}")
-        elif rule == "rate" and not (number and 0 <= value < 1):
-            problems.append(f"{theirs} must be in [0, 1), not {value!r}")
+        missing = f"{theirs} is missing" if value is None else None
+        problems.append(missing or number_problem(theirs, value, rule))
         arguments[ours] = value
+    arguments["layer_norm_epsilon"] = config.get("layer_norm_eps", 1e-12)
+    problems.append(number_problem("layer_norm_eps", arguments["layer_norm_epsilon"], "positive"))
+    problems = [problem for problem in problems if problem]
     activation = config.get("hidden_act")
-    if activation not in ACTIVATIONS[layout]:
+    if activation not in [*ACTIVATIONS[layout]]:  # which may be of any type
         problems.append(f"hidden_act must be one of {[*ACTIVATIONS[layout]]}, not {activation!r}")
     if problems:
         raise ValueError(
@@ -239,7 +238,6 @@ def _arguments(config, layout, folder):
             + "; ".join(problems)
         )
     arguments["activation"] = ACTIVATIONS[layout][activation]
-    arguments["layer_norm_epsilon"] = config.get("layer_norm_eps", 1e-12)
     return arguments
 
 

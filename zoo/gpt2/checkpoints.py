@@ -11,6 +11,7 @@ import numpy as np
 from ...layers.initializers import weights_without_values
 from ..checkpoints import assign_weights, check_num_layers
 from ..huggingface import read_config, read_json, read_tensors
+from ..json_entries import number_problem
 from ..stored_tensor import StoredTensor
 from .layouts import LAYOUTS, weight_table
 from .vocabulary import read_vocabulary
@@ -140,7 +141,7 @@ def _read_hugging_face(directory, allow_pickle):
     path = directory / "config.json"
     config = read_config("directory", directory)
     kind = config.get("model_type", "gpt2")
-    if kind not in ACTIVATIONS:
+    if kind not in [*ACTIVATIONS]:  # which may be of any type
         raise ValueError(
             f"`config.json` must be of model_type {' or '.join(ACTIVATIONS)}. Received: "
             f"model_type={kind!r} in {str(path)!r}"
@@ -158,7 +159,14 @@ def _read_hugging_face(directory, allow_pickle):
         )
         if config.get(name, wanted) != wanted
     ]
-    if activation not in ACTIVATIONS[kind]:
+    inner = config.get("n_inner") or 4 * config["n_embd"]
+    rates = {name: config.get(name, 0.1) for name in ("resid_pdrop", "attn_pdrop")}
+    epsilon = config.get("layer_norm_epsilon", 1e-5)
+    found = [number_problem(name, rate, "rate") for name, rate in rates.items()]
+    found.append(number_problem("n_inner", inner, "whole"))
+    found.append(number_problem("layer_norm_epsilon", epsilon, "positive"))
+    problems += [problem for problem in found if problem]
+    if activation not in [*ACTIVATIONS[kind]]:
         problems.append(f"the activation must be one of {[*ACTIVATIONS[kind]]}, not {activation!r}")
     if problems:
         raise ValueError(
@@ -168,10 +176,10 @@ def _read_hugging_face(directory, allow_pickle):
     arguments |= {
         "norm": "pre" if kind == "gpt2" else "post",
         "activation": ACTIVATIONS[kind][activation],
-        "intermediate_dim": config.get("n_inner") or 4 * config["n_embd"],
-        "layer_norm_epsilon": config.get("layer_norm_epsilon", 1e-5),
-        "dropout": config.get("resid_pdrop", 0.1),
-        "attention_dropout": config.get("attn_pdrop", 0.1),
+        "intermediate_dim": inner,
+        "layer_norm_epsilon": epsilon,
+        "dropout": rates["resid_pdrop"],
+        "attention_dropout": rates["attn_pdrop"],
     }
     tensors, origin = read_tensors(directory, allow_pickle)
     tensors = {name.removeprefix("transformer."): array for name, array in tensors.items()}

@@ -1,10 +1,11 @@
-"""Tokenizers' JSON files of other shapes than they should have: refused by name."""
+"""JSON files of other shapes than they should have: refused by name."""
 
 import copy
 import json
 
 import pytest
 
+from polysemy import zoo
 from polysemy.zoo.bert.vocabulary import read_vocabulary as read_bert
 from polysemy.zoo.gpt2.vocabulary import read_vocabulary as read_gpt2
 
@@ -102,3 +103,22 @@ def test_ids_of_two_files_for_byte_pairs(tmp_path):
     (tmp_path / "vocab.json").write_text('{"a": [0]}')
     with pytest.raises(ValueError, match="vocab.json must map tokens to the ids 0 to 0"):
         read_gpt2(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["Bert", "GPT2"])
+def test_configurations_that_are_refused_by_file(name, tmp_path):
+    """Each number and each name, replaced by what it cannot be."""
+    sizes = {"num_layers": 1, "num_heads": 2, "hidden_dim": 8, "vocabulary_size": 300}
+    cls = getattr(zoo, name)
+    cls(**sizes).save_as_huggingface(tmp_path)
+    path = tmp_path / "config.json"
+    config = json.loads(path.read_text())
+    refused = 0
+    for key in config:
+        for value in (-1, 1.5, "x", [], {}, 10**30):
+            path.write_text(json.dumps({**config, key: value}))
+            try:
+                cls.from_checkpoint(tmp_path)
+            except ValueError:
+                refused += 1
+    assert refused > 50
