@@ -1,7 +1,8 @@
 """Tokens that a Hugging Face folder adds to a vocabulary, or finds in text as they stand."""
 
 from .huggingface import read_json
-from .json_entries import json_entry, shown
+from .json_entries import json_entry
+from .shown import shown
 
 # The options of a token that is found in text as it stands.
 _PLAIN = {

@@ -1,5 +1,7 @@
 """Entries of the JSON files that come with published checkpoints, checked for what they are."""
 
+from .shown import shown
+
 _NAMES = {dict: "an object", list: "a list"}
 
 
@@ -66,9 +68,3 @@ def number_problem(name, value, rule):
     if rule == "positive" and not (number and value > 0):
         return f"{name} must be a number above 0, not {shown(value)}"
     return None
-
-
-def shown(value):
-    """A value in a message, cut where it is long."""
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."

@@ -3,6 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
+from ..shown import shown
 from .sampling import Sampling
 
 
@@ -19,7 +20,7 @@ def checked_prompts(prompts, size):
     try:
         rows = [_integers(row) for row in prompts]
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{rule}. Received: prompts={_shown(prompts)}") from error
+        raise ValueError(f"{rule}. Received: prompts={shown(prompts)}") from error
     flat = np.concatenate(rows) if rows else np.zeros(0, "int32")
     _check_range("prompts", flat, size)
     return tf.RaggedTensor.from_row_lengths(tf.constant(flat, tf.int32), [len(row) for row in rows])
@@ -31,7 +32,7 @@ def checked_stops(stop_tokens, size):
         ids = _integers(stop_tokens)
     except (TypeError, ValueError) as error:
         raise ValueError(
-            f"`stop_tokens` must be a list of int. Received: stop_tokens={_shown(stop_tokens)}"
+            f"`stop_tokens` must be a list of int. Received: stop_tokens={shown(stop_tokens)}"
         ) from error
     _check_range("stop_tokens", ids, size)
     return ids.astype("int32")
@@ -40,7 +41,7 @@ def checked_stops(stop_tokens, size):
 def checked_sampling(sampling):
     """The options, or those of `Sampling()` for None."""
     if sampling is not None and not isinstance(sampling, Sampling):
-        raise ValueError(f"`sampling` must be a `Sampling`. Received: sampling={_shown(sampling)}")
+        raise ValueError(f"`sampling` must be a `Sampling`. Received: sampling={shown(sampling)}")
     return Sampling() if sampling is None else sampling
 
 
@@ -49,7 +50,7 @@ def checked_seeds(seeds):
     found = np.asarray(seeds)
     if found.dtype.kind not in "iu":
         raise ValueError(
-            f"`seeds` must be one integer, or one for each prompt. Received: seeds={_shown(seeds)}"
+            f"`seeds` must be one integer, or one for each prompt. Received: seeds={shown(seeds)}"
         )
     return found
 
@@ -62,7 +63,7 @@ def checked_texts(name, texts):
         found = list(found)
         if all(isinstance(text, (str, bytes)) for text in found):
             return found
-    raise ValueError(f"`{name}` must be a list of str. Received: {name}={_shown(texts)}")
+    raise ValueError(f"`{name}` must be a list of str. Received: {name}={shown(texts)}")
 
 
 def _integers(values):
@@ -77,10 +78,5 @@ def _check_range(name, ids, size):
     wrong = ids[(ids < 0) | (ids > most)]
     if wrong.size:
         raise ValueError(
-            f"`{name}` must be ids from 0 to {most}. Received: {_shown(wrong.tolist())}"
+            f"`{name}` must be ids from 0 to {most}. Received: {shown(wrong.tolist())}"
         )
-
-
-def _shown(value):
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."

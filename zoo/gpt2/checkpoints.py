@@ -200,11 +200,8 @@ def _arguments(config, path, sizes):
         "num_layers": "n_layer",
     }
     found = {ours: config.get(theirs) for ours, theirs in names.items()}
-    problems = [
-        f"{names[ours]} must be a positive integer, not {value!r}"
-        for ours, value in found.items()
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1
-    ]
+    wrong = [number_problem(names[ours], value, "whole") for ours, value in found.items()]
+    problems = [problem for problem in wrong if problem]
     if not problems and found["hidden_dim"] % found["num_heads"]:
         problems.append("n_embd must be divisible by n_head")
     if problems:

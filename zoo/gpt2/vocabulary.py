@@ -4,7 +4,8 @@ from pathlib import Path
 
 from ..added_tokens import with_added_tokens
 from ..huggingface import read_json
-from ..json_entries import json_entry, shown, tokens_in_order
+from ..json_entries import json_entry, tokens_in_order
+from ..shown import shown
 from ..text.byte_pair_files import END_OF_TEXT, has_byte_pairs, read_byte_pairs
 
 

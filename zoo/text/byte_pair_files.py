@@ -38,7 +38,7 @@ def read_byte_pairs(directory):
     for names in FILE_NAMES:
         paths = [directory / name for name in names]
         if all(path.is_file() for path in paths):
-            return _read_vocabulary(paths[0]), _read_merges(paths[1])
+            return tokens_in_order(read_json(paths[0]), paths[0]), _read_merges(paths[1])
     expected = " or ".join(f"{a} and {b}" for a, b in FILE_NAMES)
     raise FileNotFoundError(
         f"`directory` must hold {expected}. Received: directory={str(directory)!r}"
@@ -72,10 +72,6 @@ def vocabulary_of_merges(merges, specials=(END_OF_TEXT,)):
     visible = [chr(byte) for byte in _VISIBLE]
     others = [symbol for symbol in BYTE_SYMBOLS if symbol not in visible]
     return [*visible, *others, *("".join(merge.split(" ")) for merge in merges), *specials]
-
-
-def _read_vocabulary(path):
-    return tokens_in_order(read_json(path), path)
 
 
 def _read_merges(path):
