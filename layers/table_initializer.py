@@ -44,7 +44,9 @@ class TableInitializer(keras.initializers.Initializer):
             return self.initializer(shape, dtype=dtype)
 
         # As a tensor: all of a graph of constants would be computed once more, when it is made.
-        values = draw(tf.constant(shape, tf.int32))
+        shape_tensor = tf.constant(shape, tf.int32)
+        # Not `draw(…)`: TensorFlow would warn of functions traced again and again.
+        values = draw.get_concrete_function(shape_tensor)(shape_tensor)
         return tf.ensure_shape(values, shape)
 
     def clone(self):

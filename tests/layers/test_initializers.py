@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 from keras import ops
+from tensorflow.python.eager.polymorphic_function import polymorphic_function
 
 from polysemy.layers import initializers
 from polysemy.layers.feed_forward import FeedForward
@@ -40,6 +41,15 @@ def test_a_table_draws_as_often_as_the_other_initializer():
         tables.append(np.stack([draw((4, 3)), draw((4, 3))]))
     np.testing.assert_array_equal(*tables)
     assert not np.array_equal(tables[0][0], tables[0][1])
+
+
+def test_many_tables_are_drawn_without_a_warning(caplog, monkeypatch):
+    # Each place in a program is warned of twice: other tests may have had that.
+    fresh = type(polymorphic_function._frequent_tracing_detector_manager)()
+    monkeypatch.setattr(polymorphic_function, "_frequent_tracing_detector_manager", fresh)
+    for words in range(2, 10):
+        assert TableInitializer("random_normal")((words, 4)).shape == (words, 4)
+    assert "retracing" not in caplog.text
 
 
 def test_a_table_initializer_survives_its_configuration():
