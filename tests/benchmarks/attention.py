@@ -58,6 +58,7 @@ TARGETS = {
     ),
     "gpt2": (
         ("ours float32", "torch float32", 1.0),
+        ("ours float32 XLA", "torch float32", 1.0),
         ("ours bfloat16", "torch bfloat16", None),
     ),
 }
@@ -89,8 +90,11 @@ def _times(part, workers, folder, options):
     keys = list(dict.fromkeys(key for *pair, _ in TARGETS[part] for key in pair))
     entries = {}
     for key in keys:  # ours in float32 is first: the peer takes what it leaves
-        side, dtype = key.split()
-        _prepare(workers[side], side, key, dtype, job, sizes, folder, leave=not entries)
+        side, dtype, *xla = key.split()
+        options_of_job = {"jit_compile": True} if xla else {}
+        _prepare(
+            workers[side], side, key, dtype, job, sizes | options_of_job, folder, leave=not entries
+        )
         entries[key] = workers[side]
         if len(entries) == 1 and job != "train":
             rest = {"new": sizes["new"]} if job == "decode" else {}
@@ -100,7 +104,7 @@ def _times(part, workers, folder, options):
     rows = []
     for mine, theirs, target in TARGETS[part]:
         target = None if options.quick else target
-        name = f"{label}, {_shape(sizes)}, {mine.split()[1]}"
+        name = f"{label}, {_shape(sizes)}, {mine.removeprefix('ours ')}"
         rows.append(Row(name, seconds[mine, action], seconds[theirs, action], theirs, target))
     return rows
 

@@ -69,7 +69,7 @@ def train(dtype, config, rows, length, folder=None, checkpoint=None):
     return {"step": step}
 
 
-def decode(dtype, config, rows, prompt, new, folder=None, checkpoint=None):
+def decode(dtype, config, rows, prompt, new, jit_compile=False, folder=None, checkpoint=None):
     """`GPT2CausalLM` continuing prompts greedily with its cache: "decode"."""
     decoder = backbone(GPT2, dtype, config, checkpoint and f"{checkpoint}/gpt2")
     model = GPT2CausalLM(decoder, dtype=dtype)
@@ -77,7 +77,8 @@ def decode(dtype, config, rows, prompt, new, folder=None, checkpoint=None):
     sampling = Sampling(temperature=0.0, max_length=new)
 
     def run():
-        return model.generator(prompts, sampling)["token_ids"].numpy()
+        answer = model.generator(prompts, sampling, jit_compile=jit_compile)
+        return answer["token_ids"].numpy()
 
     tokens = [run() for _ in range(2)][-1]
     if folder:

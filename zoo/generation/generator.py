@@ -3,6 +3,7 @@ import functools
 import keras
 import tensorflow as tf
 
+from ...layers.affine import products_in_parts
 from .beam_search import beam_search
 from .checks import (
     checked_prompts,
@@ -18,6 +19,7 @@ _IDS = tf.TensorSpec([None, None], tf.int32, name="token_ids")
 _LENGTHS = tf.TensorSpec([None], tf.int32, name="lengths")
 _STOPS = tf.TensorSpec([None], tf.int32, name="stop_tokens")
 _SEEDS = tf.TensorSpec([None], tf.int64, name="seeds")
+_PLACES = 64  # what the size of a cache is a multiple of where XLA compiles
 _OPTIONS = {name: tf.TensorSpec([], dtype, name=name) for name, dtype in DTYPES.items()}
 
 
@@ -63,16 +65,23 @@ class Generator:
         )
         # One function for all loops: traced for prompts once, and once for single tokens.
         self.step = tf.function(tf.autograph.experimental.do_not_convert(model.step))
-        self._decode = compiled(functools.partial(self._run, decode))
-        self._search = compiled(functools.partial(self._run, beam_search))
+        self._xla_step = tf.function(self._step_in_parts, autograph=False, jit_compile=True)
+        self._decode = compiled(functools.partial(self._run, decode, self.step))
+        self._search = compiled(functools.partial(self._run, beam_search, self.step))
+        self._decode_by_xla = compiled(functools.partial(self._run, decode, self._xla_step))
 
-    def __call__(self, prompts, sampling=None, seeds=0, stop_tokens=(), inputs=None):
+    def __call__(
+        self, prompts, sampling=None, seeds=0, stop_tokens=(), inputs=None, jit_compile=False
+    ):
         """Continues prompts that are given as ids.
 
         Args:
             prompts: list of lists of int, or ragged int (B, (P)). None may be empty.
             sampling: `Sampling`. seeds, stop_tokens: see `generate`.
             inputs: nest of tensors. For the model's encoder.
+            jit_compile: bool. Have XLA compile the step of a token, for one prompt in float32 on a
+                CPU: at first use, and again for each 64 tokens that prompt and answer may take
+                together, for seconds. With more rows, or in half precision, XLA is slower there.
 
         Returns:
             dict of token_ids (B, T) int32, what was added, -1 behind it; lengths (B,) int32; scores
@@ -80,7 +89,7 @@ class Generator:
 
         Raises:
             ValueError: a prompt is empty or too long; an id is not in the vocabulary; an argument
-                is of another kind.
+                is of another kind; `jit_compile` with what it is not for.
         """
         sampling = checked_sampling(sampling)
         prompts = checked_prompts(prompts, self.vocabulary_size)
@@ -107,6 +116,13 @@ class Generator:
             row_seeds(seeds, len(lengths)),
         )
         function = self._search if sampling.num_beams > 1 else self._decode
+        if jit_compile:
+            function = self._decode_by_xla
+            if len(lengths) * sampling.num_beams != 1:
+                raise ValueError(
+                    "`jit_compile` must go with one prompt and one beam. Received: "
+                    f"{len(lengths)} prompts, num_beams={sampling.num_beams}"
+                )
         return function(*arguments, *(() if inputs is None else (inputs,)))
 
     def in_graph(self, token_ids, lengths, options, stop_tokens, seeds, inputs=None):
@@ -128,7 +144,11 @@ class Generator:
             lambda: self._decode(*arguments),
         )
 
-    def _run(self, method, token_ids, lengths, options, stop_tokens, seeds, inputs=None):
+    def _step_in_parts(self, *arguments):
+        with products_in_parts():
+            return self.model.step(*arguments)
+
+    def _run(self, method, step, token_ids, lengths, options, stop_tokens, seeds, inputs=None):
         batch_size, prompt = tf.unstack(tf.shape(token_ids))
         width = prompt + options["max_length"]
         checks = [
@@ -154,13 +174,20 @@ class Generator:
         with tf.control_dependencies(checks):
             width, seeds = tf.identity(width), tf.identity(seeds)
         encoder = {} if inputs is None else {"inputs": inputs}
+        if step is self._xla_step:  # compiled for each size of the cache
+            width = -(-width // _PLACES) * _PLACES
         cache = self.model.init_cache(batch_size, width, **encoder)
+        dtypes = {x.dtype.name for x in tf.nest.flatten(cache)}
+        if step is self._xla_step and dtypes != {"float32"}:
+            raise ValueError(
+                f"`jit_compile` must go with a model in float32. Received: {sorted(dtypes)}"
+            )
         start = tf.zeros([batch_size], tf.int32)
         logits, cache = self.step(token_ids, cache, start, lengths=lengths)
         tokens = tf.pad(token_ids, [[0, 0], [0, options["max_length"]]])
         arguments = (logits, cache, tokens, lengths, options, stop_tokens)
         draws = (seeds,) if method is decode else ()
-        tokens, ends, scores = method(self.step, *arguments, *draws)
+        tokens, ends, scores = method(step, *arguments, *draws)
         added = ends - lengths
         longest = tf.reduce_max(added)
         place = lengths[:, None] + tf.range(longest)
@@ -187,7 +214,9 @@ def row_seeds(seeds, batch_size):
     return seeds
 
 
-def generate(model, prompts, sampling=None, seeds=0, stop_tokens=None, stop=None):
+def generate(
+    model, prompts, sampling=None, seeds=0, stop_tokens=None, stop=None, jit_compile=False
+):
     """Continues texts.
 
     Args:
@@ -197,6 +226,7 @@ def generate(model, prompts, sampling=None, seeds=0, stop_tokens=None, stop=None
         seeds: int, or one for each prompt. Equal seed and prompt give equal text, in any batch.
         stop_tokens: list of int. Ids at which a text ends; by default the model's `end_id`.
         stop: list of str. The same as tokens of the vocabulary, such as "Ċ", a line's end.
+        jit_compile: bool. See `Generator.__call__`: seconds once, then faster.
 
     Returns:
         list of str, what was added to each prompt, without the stop token.
@@ -231,6 +261,6 @@ def generate(model, prompts, sampling=None, seeds=0, stop_tokens=None, stop=None
         raise ValueError(f"`stop` must be tokens of the vocabulary. Received: {unknown}")
     stop_tokens += [preprocessor.vocabulary.index(token) for token in stop]
     prompts = preprocessor.prompts(tf.constant(prompts, tf.string))
-    answer = model.generator(prompts, sampling, seeds, stop_tokens)
+    answer = model.generator(prompts, sampling, seeds, stop_tokens, jit_compile=jit_compile)
     texts = preprocessor.decode(answer["token_ids"], skip_specials=True)
     return [text.decode("utf-8") for text in texts.numpy()]

@@ -90,8 +90,16 @@ class GPT2CausalLM(TaskModel):
     def step(self, token_ids, cache, index, lengths=None):
         """As `GPT2.step`, with the logits (B, V) float32 of the token that comes next."""
         hidden, cache = self.backbone.step(token_ids, cache, index, lengths)
-        logits = self.backbone.token_embedding(hidden, reverse=True)
-        return ops.cast(logits, "float32"), cache
+        return ops.cast(self._scores(hidden), "float32"), cache
+
+    def _scores(self, hidden):
+        """(B, D) -> (B, V)."""
+        embedding = self.backbone.token_embedding
+        if embedding.quantization_mode is not None:
+            return embedding(hidden, reverse=True)
+        # The vectors times few rows, not the rows times them: XLA's threads share this product.
+        vectors = ops.cast(embedding.embeddings, hidden.dtype)
+        return ops.transpose(ops.matmul(vectors, ops.transpose(hidden)))
 
     @functools.cached_property
     def generator(self):

@@ -86,6 +86,17 @@ def test_cached_steps_equal_one_pass(make_gpt2):
         lengths = lengths + 1
 
 
+def test_a_step_of_quantized_vectors_scores_as_the_model(make_gpt2):
+    model = GPT2CausalLM(make_gpt2())
+    one = inputs(rows=1)
+    exact = model(one)["logits"][0, -1]
+    model.backbone.token_embedding.quantize("int8")
+    expected = model(one)["logits"][0, -1]
+    logits, _ = model.step(ops.convert_to_tensor(one["token_ids"]), model.init_cache(1, 7), 0)
+    np.testing.assert_allclose(logits[0], expected, atol=1e-5)
+    assert np.abs(expected - exact).max() > 1e-5
+
+
 def test_loss_leaves_padding_out(make_gpt2):
     model = GPT2CausalLM(make_gpt2(dropout=0.0, attention_dropout=0.0))
     x = inputs(lengths=[7, 4])

@@ -57,6 +57,34 @@ def test_bad_calls(model):
     assert without.serving_signatures() == {}
 
 
+def test_compiled_by_xla(model):
+    ids = model.preprocessor.prompts(tf.constant(["the cat on a thing"]))
+    compiled = []
+    for options in ({}, {"temperature": 1.5, "top_k": 20}, {"repetition_penalty": 3.0}):
+        sampling = Sampling(max_length=20, **options)
+        plain = model.generator(ids, sampling, seeds=3)
+        answer = model.generator(ids, sampling, seeds=3, jit_compile=True)
+        assert answer["token_ids"].numpy().tolist() == plain["token_ids"].numpy().tolist()
+        np.testing.assert_allclose(answer["scores"], plain["scores"], rtol=1e-4)
+        compiled.append(answer["token_ids"].numpy().tolist())
+    assert len({str(each) for each in compiled}) == 3
+    text = model.generate(["the cat"], Sampling(max_length=5), jit_compile=True)
+    assert text == model.generate(["the cat"], Sampling(max_length=5))
+
+
+def test_what_xla_is_not_for(model):
+    with pytest.raises(ValueError, match="one prompt and one beam. Received: 2 prompts, num_b"):
+        model.generate(["the", "cat"], jit_compile=True)
+    with pytest.raises(
+        ValueError, match="one prompt and one beam. Received: 1 prompts, num_beams=2"
+    ):
+        model.generate(["the"], Sampling(num_beams=2), jit_compile=True)
+    half = GPT2CausalLM(GPT2.from_size("tiny", vocabulary_size=20, dtype="mixed_bfloat16"))
+    with pytest.raises(ValueError, match=r"a model in float32. Received: \['bfloat16'\]"):
+        half.generator([[1, 2]], Sampling(max_length=2), jit_compile=True)
+    assert half.generator([[1, 2]], Sampling(max_length=2))["lengths"].numpy().tolist() == [2]
+
+
 @pytest.fixture(scope="module")
 def directory(model, tmp_path_factory):
     directory = tmp_path_factory.mktemp("exported") / "gpt2"
