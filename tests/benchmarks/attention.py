@@ -40,13 +40,16 @@ QUICK = {
     "bert_step": ({"config": _bert(1, 16, 1000), "rows": 2, "length": 8}, "tiny BERT, step"),
     "gpt2": ({"config": _gpt2(1, 16, 1000), "rows": 1, "prompt": 4, "new": 3}, "tiny GPT-2"),
 }
-# (ours, theirs, least ratio). Both sides keep their weights in the dtype that is named; in a
-# training step ours are float32 and only the computing is in bfloat16, as training wants it.
+# (ours, theirs, least ratio), each a side, a dtype, and how it is run if not as it comes: XLA, or
+# with weights that TensorFlow may take for frozen. Both sides keep their weights in the dtype that
+# is named; in a training step ours are float32 and only the computing is in bfloat16, as training
+# wants it.
 TARGETS = {
     "bert": (
         ("ours float32", "torch float32", 1.0),
         ("ours bfloat16", "keras-hub bfloat16", 1.5),
         ("ours bfloat16", "torch bfloat16", 1.0),
+        ("ours bfloat16 frozen", "torch bfloat16", 1.0),
         ("ours float32", "keras-hub float32", None),
         ("ours mixed_bfloat16", "torch bfloat16", None),
     ),
@@ -72,10 +75,13 @@ def measure(parts, options):
     with (
         tempfile.TemporaryDirectory() as folder,
         Worker(sys.executable, HERE / "attention_ours.py") as ours,
+        Worker(
+            sys.executable, HERE / "attention_ours.py", TF_ONEDNN_ASSUME_FROZEN_WEIGHTS="1"
+        ) as frozen,
         Worker(options.peer_python, HERE / "attention_torch.py") as torch,
         Worker(options.peer_python, HERE / "attention_keras_hub.py") as hub,
     ):
-        workers = {"ours": ours, "torch": torch, "keras-hub": hub}
+        workers = {"ours": ours, "ours frozen": frozen, "torch": torch, "keras-hub": hub}
         for worker in (torch, hub):
             facts |= worker.ask(facts=True)
         for part in parts:
@@ -90,12 +96,10 @@ def _times(part, workers, folder, options):
     keys = list(dict.fromkeys(key for *pair, _ in TARGETS[part] for key in pair))
     entries = {}
     for key in keys:  # ours in float32 is first: the peer takes what it leaves
-        side, dtype, *xla = key.split()
-        options_of_job = {"jit_compile": True} if xla else {}
-        _prepare(
-            workers[side], side, key, dtype, job, sizes | options_of_job, folder, leave=not entries
-        )
-        entries[key] = workers[side]
+        side, dtype, *way = key.split()
+        entries[key] = worker = workers["ours frozen" if way == ["frozen"] else side]
+        how = {"jit_compile": True} if way == ["XLA"] else {}
+        _prepare(worker, side, key, dtype, job, sizes | how, folder, leave=len(entries) == 1)
         if len(entries) == 1 and job != "train":
             rest = {"new": sizes["new"]} if job == "decode" else {}
             must_agree(label, workers["torch"].ask(call=f"compare_{job}", folder=folder, **rest))

@@ -67,17 +67,18 @@ class Worker:
 
     Args:
         python: path of the interpreter. script: path.
+        variables: str. Of the script's environment.
     """
 
-    def __init__(self, python, script):
-        environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2", "CUDA_VISIBLE_DEVICES": ""}
+    def __init__(self, python, script, **variables):
+        variables |= {"TF_CPP_MIN_LOG_LEVEL": "2", "CUDA_VISIBLE_DEVICES": ""}
         self.script = script
         self.process = subprocess.Popen(
             [python, str(script)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env=environment,
+            env={**os.environ, **variables},
         )
 
     def ask(self, **request):
