@@ -1,6 +1,7 @@
 """Reads the published biLMs: `options.json` and the HDF5 weights of AllenNLP and bilm-tf."""
 
 import json
+import math
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -9,7 +10,8 @@ from typing import Any
 import h5py
 import numpy as np
 
-from ..checkpoints import Weight, assign_weights
+from ..checkpoints import Weight, assign_weights, check_num_layers
+from ..shown import shown
 from ..stored_tensor import StoredTensor
 from ..text.character_constants import NUM_CHARACTERS
 
@@ -20,12 +22,16 @@ def _is_whole(value, least):
 
 def _is_filters(value):
     pairs = isinstance(value, list) and value and all(isinstance(x, list) for x in value)
-    return pairs and all(len(x) == 2 and _is_whole(min(x), 1) for x in value)
+    return pairs and all(len(x) == 2 and all(_is_whole(n, 1) for n in x) for x in value)
+
+
+def _is_limit(value):
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < math.inf
 
 
 _POSITIVE = (lambda value: _is_whole(value, 1), "a positive integer")
 _COUNT = (lambda value: _is_whole(value, 0), "an integer of at least 0")
-_LIMIT = (lambda value: isinstance(value, (int, float)) and value > 0, "a positive number")
+_LIMIT = (_is_limit, "a positive number")
 _SWITCH = (lambda value: isinstance(value, bool), "true or false")
 _CHOICE = (lambda value: value in ("relu", "tanh"), '"relu" or "tanh"')
 _FILTERS = (_is_filters, "a list of pairs [width, number]")
@@ -60,8 +66,10 @@ def load_checkpoint(cls, options_json, weights_hdf5, overrides):
     Raises:
         FileNotFoundError, ValueError: see `Elmo.from_checkpoint`.
     """
-    model = cls(**{**read_options(options_json), **overrides})
-    tensors = read_tensors(weights_hdf5)
+    options, tensors = read_options(options_json), read_tensors(weights_hdf5)
+    for name in ("num_layers", "num_highway_layers"):
+        check_num_layers(options[name], tensors, str(weights_hdf5))
+    model = cls(**{**options, **overrides})
     filters = sum(number for _, number in model.filters)
     if filters == model.projection_dim and not any(
         name.startswith("CNN_proj/") for name in tensors
@@ -102,7 +110,7 @@ def read_options(path):
         if value is None and default is _NEEDED:
             problems.append(f"{keys} is missing")
         elif value is not None and not allows(value):
-            problems.append(f"{keys} must be {rule}, not {value!r}")
+            problems.append(f"{keys} must be {rule}, not {shown(value)}")
         elif argument is not None:
             arguments[argument] = default if value is None else value
     if problems:

@@ -288,6 +288,21 @@ def test_bad_options(tmp_path):
         "char_cnn/filters must be a list of pairs [width, number], not [[1]]",
     ):
         assert problem in str(raised.value)
+    options["char_cnn"]["filters"] = [[1, 2.5], ["a", 3]]
+    options["lstm"]["cell_clip"] = True
+    write(tmp_path, options, tensors)
+    with pytest.raises(ValueError, match=r"filters must be .*\['a', 3\]\].*cell_clip .* not True"):
+        Elmo.from_checkpoint(options_json, weights)
     options_json.write_text("[1]")
     with pytest.raises(ValueError, match="lstm/n_layers is missing"):
         Elmo.from_checkpoint(options_json, weights)
+
+
+@pytest.mark.parametrize("part, name", [("lstm", "n_layers"), ("char_cnn", "n_highway")])
+def test_more_layers_than_the_weights_have_are_not_built(part, name, tmp_path):
+    _, _, options, tensors = make_files(tmp_path, "published")
+    options[part][name] = 10**30
+    with pytest.raises(
+        ValueError, match=r"that of the checkpoint. Received: 1000.* layers, \d+ ten"
+    ):
+        Elmo.from_checkpoint(*write(tmp_path, options, tensors))
