@@ -76,10 +76,12 @@ def products_in_parts():
 
 def _product(x, kernel):
     """(N, D) and (D, F) -> (N, F)."""
-    dim, features = kernel.shape
-    parts = math.gcd(dim, 8)
-    if not _IN_PARTS.get() or parts == 1 or backend.standardize_dtype(x.dtype) != "float32":
+    # Elsewhere the kernel may be of a shape that is not known.
+    in_parts = _IN_PARTS.get() and backend.standardize_dtype(x.dtype) == "float32"
+    parts = math.gcd(kernel.shape[0], 8) if in_parts else 1
+    if parts == 1:
         return ops.matmul(x, kernel)
+    dim, features = kernel.shape
     x = ops.transpose(ops.reshape(x, (-1, parts, dim // parts)), (1, 0, 2))
     kernel = ops.reshape(kernel, (parts, dim // parts, features))
     return ops.sum(ops.matmul(x, kernel), axis=0)
