@@ -117,12 +117,12 @@ class Generator:
         )
         function = self._search if sampling.num_beams > 1 else self._decode
         if jit_compile:
-            function = self._decode_by_xla
             if len(lengths) * sampling.num_beams != 1:
                 raise ValueError(
                     "`jit_compile` must go with one prompt and one beam. Received: "
                     f"{len(lengths)} prompts, num_beams={sampling.num_beams}"
                 )
+            function = self._decode_by_xla
         return function(*arguments, *(() if inputs is None else (inputs,)))
 
     def in_graph(self, token_ids, lengths, options, stop_tokens, seeds, inputs=None):
@@ -177,11 +177,8 @@ class Generator:
         if step is self._xla_step:  # compiled for each size of the cache
             width = -(-width // _PLACES) * _PLACES
         cache = self.model.init_cache(batch_size, width, **encoder)
-        dtypes = {x.dtype.name for x in tf.nest.flatten(cache)}
-        if step is self._xla_step and dtypes != {"float32"}:
-            raise ValueError(
-                f"`jit_compile` must go with a model in float32. Received: {sorted(dtypes)}"
-            )
+        if step is self._xla_step:
+            _check_single(cache)
         start = tf.zeros([batch_size], tf.int32)
         logits, cache = self.step(token_ids, cache, start, lengths=lengths)
         tokens = tf.pad(token_ids, [[0, 0], [0, options["max_length"]]])
@@ -199,6 +196,14 @@ class Generator:
             "lengths": added,
             "scores": scores,
         }
+
+
+def _check_single(cache):
+    dtypes = {x.dtype.name for x in tf.nest.flatten(cache) if x.dtype.is_floating}
+    if dtypes - {"float32"}:
+        raise ValueError(
+            f"`jit_compile` must go with a model in float32. Received: {sorted(dtypes)}"
+        )
 
 
 def row_seeds(seeds, batch_size):
