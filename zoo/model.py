@@ -55,12 +55,21 @@ class ZooModel(keras.Model):
             ValueError: `x` is text, or `y` is a list of numbers or text.
         """
         _check_data(x, y)
+        self._build_optimizer()
         try:
             return super().fit(x, y, *args, **kwargs)
         except Exception:
             # A function whose first trace failed makes no variables: the next call needs another.
             self.train_function = None
             raise
+
+    def _build_optimizer(self):
+        """Makes the optimizer's variables: a first step that makes them is traced once more."""
+        optimizer = getattr(self, "optimizer", None)  # none before `compile`
+        if keras.backend.backend() != "tensorflow" or optimizer is None or optimizer.built:
+            return
+        with self.distribute_strategy.scope():
+            optimizer.build(self.trainable_variables)
 
     def evaluate(self, x=None, y=None, *args, **kwargs):
         """As Keras's. Raises as `fit`."""

@@ -1,3 +1,5 @@
+from collections.abc import Mapping
+
 import keras
 
 from .model import ZooModel
@@ -36,18 +38,33 @@ class TaskModel(ZooModel):
             "backbone": backbone and keras.saving.serialize_keras_object(backbone),
         }
 
-    def compile(self, optimizer="rmsprop", loss=None, *args, **kwargs):
-        """As Keras's, without a loss.
+    def compile(
+        self,
+        optimizer="rmsprop",
+        loss=None,
+        loss_weights=None,
+        metrics=None,
+        weighted_metrics=None,
+        **kwargs,
+    ):
+        """As Keras's, without a loss, and with metrics by output.
 
         Raises:
-            ValueError: a loss is given.
+            ValueError: a loss is given, or metrics are not a dict.
         """
         if loss is not None:  # refused before Keras keeps it, beyond the next `compile`
             raise ValueError(
                 f"`loss` must not be given to `compile`: {type(self).__name__} has its own. "
                 f"Received: loss={loss!r}"
             )
-        super().compile(optimizer, None, *args, **kwargs)
+        for name, given in {"metrics": metrics, "weighted_metrics": weighted_metrics}.items():
+            if given is not None and not isinstance(given, Mapping):
+                raise ValueError(
+                    f"`{name}` must be a dict from names of outputs, such as "
+                    f'{{"logits": "accuracy"}}: {type(self).__name__} has several. '
+                    f"Received: {name}={given!r}"
+                )
+        super().compile(optimizer, None, loss_weights, metrics, weighted_metrics, **kwargs)
 
     def compile_from_config(self, config):
         # Keras's own passes over a `compile` that is not its own.

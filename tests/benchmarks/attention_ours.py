@@ -59,13 +59,13 @@ def train(dtype, config, rows, length, folder=None, checkpoint=None):
         model.backbone.save_as_huggingface(f"{folder}/classifier")
     data = tf.data.Dataset.from_tensors((inputs, labels)).repeat()
     iterator = iter(data)
+    model.optimizer.build(model.trainable_variables)
     function = model.make_train_function() or model.train_function
 
     def step():
         return float(function(iterator)["loss"])
 
-    for _ in range(2):  # the second one traces again: the optimizer has its variables by then
-        step()
+    step()
     return {"step": step}
 
 
