@@ -6,7 +6,6 @@ import subprocess
 import sys
 
 import numpy as np
-import pytest
 
 from polysemy import zoo
 
@@ -75,17 +74,15 @@ JOBS = {
 }
 
 
-@pytest.fixture(scope="module")
-def outputs(arrays, tmp_path_factory):
-    """What TensorFlow and JAX compute, for each job; one process of JAX does all of them."""
-    folder = tmp_path_factory.mktemp("jobs")
+def test_outputs_agree(arrays, tmp_path):
+    """One process of JAX does all of the jobs."""
     expected, jobs = {}, []
     for job, (name, method, file, make) in JOBS.items():
-        model, inputs = make(folder / file)
+        model, inputs = make(tmp_path / file)
         found = model(inputs)
         expected[job] = arrays(found if isinstance(found, dict) else {"outputs": found})
-        np.savez(folder / f"{job}_inputs.npz", **arrays(inputs))
-        paths = [folder / file, folder / f"{job}_inputs.npz", folder / f"{job}_outputs.npz"]
+        np.savez(tmp_path / f"{job}_inputs.npz", **arrays(inputs))
+        paths = [tmp_path / file, tmp_path / f"{job}_inputs.npz", tmp_path / f"{job}_outputs.npz"]
         jobs.append([name, method, *map(str, paths)])
     subprocess.run(
         [sys.executable, "-c", PROGRAM, json.dumps(jobs)],
@@ -97,12 +94,9 @@ def outputs(arrays, tmp_path_factory):
         },
         check=True,
     )
-    return {job: (expected[job], np.load(folder / f"{job}_outputs.npz")) for job in JOBS}
-
-
-@pytest.mark.parametrize("job", JOBS)
-def test_outputs_agree(job, outputs):
-    expected, found = outputs[job]
-    assert set(found) == set(expected)
-    for name, array in expected.items():
-        np.testing.assert_allclose(found[name], array, rtol=0, atol=1e-5, err_msg=name)
+    for job, arrays_of_job in expected.items():
+        found = np.load(tmp_path / f"{job}_outputs.npz")
+        assert set(found) == set(arrays_of_job), job
+        for name, array in arrays_of_job.items():
+            message = f"{job}: {name}"
+            np.testing.assert_allclose(found[name], array, rtol=0, atol=1e-5, err_msg=message)

@@ -150,7 +150,6 @@ class Generator:
 
     def _run(self, method, step, token_ids, lengths, options, stop_tokens, seeds, inputs=None):
         batch_size, prompt = tf.unstack(tf.shape(token_ids))
-        width = prompt + options["max_length"]
         checks = [
             tf.debugging.Assert(
                 tf.reduce_all(lengths >= 1) & (batch_size >= 1),
@@ -172,7 +171,9 @@ class Generator:
                 )
             )
         with tf.control_dependencies(checks):
-            width, seeds = tf.identity(width), tf.identity(seeds)
+            # Nothing is as long as `max_length` says before it is known to fit.
+            options = {**options, "max_length": tf.identity(options["max_length"])}
+            width, seeds = prompt + options["max_length"], tf.identity(seeds)
         encoder = {} if inputs is None else {"inputs": inputs}
         if step is self._xla_step:  # compiled for each size of the cache
             width = -(-width // _PLACES) * _PLACES

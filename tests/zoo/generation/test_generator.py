@@ -1,5 +1,7 @@
 """Greedy decoding, drawing and penalties against numpy."""
 
+import resource
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -189,12 +191,18 @@ def test_ids_of_other_kinds(generator, rows):
     assert rows(generator(ragged, sampling, seeds=2**40, stop_tokens=np.array([], int))) == expected
 
 
+def peak_memory():
+    return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
 def test_options_that_come_as_tensors_are_checked(generator):
+    @tf.function(autograph=False)
+    def run(lengths, tensors):
+        ids, stops = tf.constant([[1, 2]]), tf.constant([], tf.int32)
+        return generator.in_graph(ids, lengths, tensors, stops, tf.constant([0], tf.int64))
+
     def call(length=2, **options):
-        tensors = {**Sampling(max_length=2).tensors(), **options}
-        ids, lengths = tf.constant([[1, 2]]), tf.constant([length])
-        stops, seeds = tf.constant([], tf.int32), tf.constant([0], tf.int64)
-        return generator.in_graph(ids, lengths, tensors, stops, seeds)
+        return run(tf.constant([length]), {**Sampling(max_length=2).tensors(), **options})
 
     assert call()["lengths"].numpy().tolist() == [2]
     for options, message in (
@@ -205,8 +213,10 @@ def test_options_that_come_as_tensors_are_checked(generator):
         ({"max_length": tf.constant(2**31 - 1)}, "must fit the positions of the model, 40"),
         ({"repetition_penalty": tf.constant(np.inf)}, "`repetition_penalty` must be finite"),
     ):
+        before = peak_memory()
         with pytest.raises(tf.errors.InvalidArgumentError, match=message):
             call(**options)
+        assert peak_memory() - before < 2**30, options  # refused before anything is that long
     with pytest.raises(tf.errors.InvalidArgumentError, match="each must have a token"):
         call(length=0)
 
