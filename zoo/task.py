@@ -45,6 +45,7 @@ class TaskModel(ZooModel):
         loss_weights=None,
         metrics=None,
         weighted_metrics=None,
+        *args,
         **kwargs,
     ):
         """As Keras's, without a loss, and with metrics by output.
@@ -64,7 +65,7 @@ class TaskModel(ZooModel):
                     f'{{"logits": "accuracy"}}: {type(self).__name__} has several. '
                     f"Received: {name}={given!r}"
                 )
-        super().compile(optimizer, None, loss_weights, metrics, weighted_metrics, **kwargs)
+        super().compile(optimizer, None, loss_weights, metrics, weighted_metrics, *args, **kwargs)
 
     def compile_from_config(self, config):
         # Keras's own passes over a `compile` that is not its own.
