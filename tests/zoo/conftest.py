@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from polysemy.layers import initializers, table_initializer
+
 
 @pytest.fixture(scope="session")
 def arrays():
@@ -27,3 +29,17 @@ def without_gradient():
         ]
 
     return find
+
+
+@pytest.fixture
+def poison(monkeypatch):
+    """What stands in memory that nobody has written to, at its worst."""
+    made = []
+
+    def no_values(shape, dtype=None):
+        made.append(tuple(shape))
+        return keras.ops.full(shape, np.nan, dtype)
+
+    monkeypatch.setattr(initializers, "no_values", no_values)
+    monkeypatch.setattr(table_initializer, "no_values", no_values)
+    return made

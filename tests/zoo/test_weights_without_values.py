@@ -2,12 +2,10 @@
 
 import json
 
-import keras
 import numpy as np
 import pytest
 
 from polysemy import zoo
-from polysemy.layers import initializers, table_initializer
 
 BERT = {"vocabulary_size": 30, "num_layers": 2, "num_heads": 2, "hidden_dim": 8}
 GPT2 = {"vocabulary_size": 300, "num_layers": 2, "num_heads": 2, "hidden_dim": 8}
@@ -27,20 +25,6 @@ PRESETS = {
     "language model": lambda: zoo.GPT2CausalLM(zoo.GPT2(**GPT2)),
     "elmo": lambda: zoo.ElmoLM(zoo.Elmo(**ELMO), ["<S>", "</S>", "<UNK>", "a", "cat"]),
 }
-
-
-@pytest.fixture
-def poison(monkeypatch):
-    """What stands in memory that nobody has written to, at its worst."""
-    made = []
-
-    def no_values(shape, dtype=None):
-        made.append(tuple(shape))
-        return keras.ops.full(shape, np.nan, dtype)
-
-    monkeypatch.setattr(initializers, "no_values", no_values)
-    monkeypatch.setattr(table_initializer, "no_values", no_values)
-    return made
 
 
 def equal(model, loaded):

@@ -10,6 +10,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from ...layers.initializers import weights_without_values
 from ..checkpoints import Weight, assign_weights, check_num_layers
 from ..shown import shown
 from ..stored_tensor import StoredTensor
@@ -69,7 +70,8 @@ def load_checkpoint(cls, options_json, weights_hdf5, overrides):
     options, tensors = read_options(options_json), read_tensors(weights_hdf5)
     for name in ("num_layers", "num_highway_layers"):
         check_num_layers(options[name], tensors, str(weights_hdf5))
-    model = cls(**{**options, **overrides})
+    with weights_without_values():
+        model = cls(**{**options, **overrides})
     filters = sum(number for _, number in model.filters)
     if filters == model.projection_dim and not any(
         name.startswith("CNN_proj/") for name in tensors

@@ -196,11 +196,12 @@ def difference(outputs, sentences, states, tensors, options):
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_outputs_equal_the_forward_pass(variant, tmp_path, record_property):
+def test_outputs_equal_the_forward_pass(variant, poison, tmp_path, record_property):
     options_json, weights, options, tensors = make_files(tmp_path, variant)
     tensors = {name: tensor.astype("float64") for name, tensor in tensors.items()}
 
     elmo = Elmo.from_checkpoint(options_json, weights, stateful=True, state_batch_size=3)
+    assert poison
     states = [fresh_states(options) for _ in range(3)]
     differences = []
     for sentences in BATCHES:  # the second leaves the third row's state alone
