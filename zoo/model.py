@@ -71,6 +71,20 @@ class ZooModel(keras.Model):
         with self.distribute_strategy.scope():
             optimizer.build(self.trainable_variables)
 
+    def _build_metrics(self, iterator):
+        """Makes the variables of the metrics that `compile` was given, for the same reason.
+
+        Not of data whose shapes nobody knows before the first batch.
+        """
+        metrics = self._compile_metrics
+        if metrics is None or metrics.built:
+            return
+        _, y, _ = keras.utils.unpack_x_y_sample_weight(iterator._get_iterator().element_spec)
+        if y is None or any(x.shape.rank is None for x in keras.tree.flatten(y)):
+            return
+        y = keras.tree.map_structure(lambda x: keras.KerasTensor(x.shape, x.dtype), y)
+        metrics.build(y, self.output)
+
     def evaluate(self, x=None, y=None, *args, **kwargs):
         """As Keras's. Raises as `fit`."""
         _check_data(x, y)
@@ -106,6 +120,8 @@ class ZooModel(keras.Model):
             _, _, batches = next(iter(iterator))
             data_batch = keras.tree.map_structure(lambda x: split(x)[0], next(batches))
             iterator = None
+        elif iterator is not None and self._distribute_strategy is None:
+            self._build_metrics(iterator)  # where Keras leaves it to the first step
         super()._maybe_symbolic_build(iterator, data_batch)
 
     @classmethod

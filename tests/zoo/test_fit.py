@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from polysemy import zoo
 
@@ -58,3 +59,22 @@ def test_metrics_are_given_by_output(model, data):
     history = model.fit(inputs, labels, verbose=0).history
     right = np.argmax(model(inputs)["logits"], -1) == labels
     assert history["logits_accuracy"] == [right.mean()]
+
+
+@pytest.mark.parametrize("kind", ["arrays", "dataset"])
+def test_metrics_do_not_trace_the_step_again(kind, model, data):
+    inputs, labels = data
+    given = data if kind == "arrays" else (tf.data.Dataset.from_tensors(data).repeat(2),)
+    model.compile(keras.optimizers.SGD(0.0), metrics={"logits": "accuracy"}, jit_compile=False)
+    history = model.fit(*given, shuffle=False, verbose=0).history
+    assert history["logits_accuracy"] == [(np.argmax(model(inputs)["logits"], -1) == labels).mean()]
+    assert model.traces == 1
+
+
+def test_labels_of_unknown_rank_reach_the_metric(model, data):
+    inputs, labels = data
+    spec = tf.data.Dataset.from_tensors(inputs).element_spec, tf.TensorSpec(None, labels.dtype)
+    batches = tf.data.Dataset.from_generator(lambda: iter([data]), output_signature=spec)
+    model.compile("sgd", metrics={"logits": "accuracy"}, jit_compile=False)
+    with pytest.raises(ValueError, match="unknown rank.*\n.*metrics="):
+        model.fit(batches, shuffle=False, verbose=0)
