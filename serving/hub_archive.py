@@ -173,13 +173,14 @@ def _unpacked(path: Path) -> Path:
     cache.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(dir=cache, prefix=f".{name}."))
     try:
+        module = temporary / "module"  # made as the umask says; `mkdtemp` hides from other users
+        module.mkdir()
         with tarfile.open(path) as tar:
-            tar.extractall(temporary, filter=_within(shutil.disk_usage(cache).free))
+            tar.extractall(module, filter=_within(shutil.disk_usage(cache).free))
             stream: Any = tar.fileobj
             while stream.read(1 << 20):
                 pass  # the checksum of what is compressed comes after the end of the archive
-        os.chmod(temporary, 0o755)
-        os.rename(temporary, folder)
+        os.rename(module, folder)
     except (tarfile.TarError, EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError) as error:
         raise ValueError(
             "`handle` must be a readable tar archive of a SavedModel. Received: "

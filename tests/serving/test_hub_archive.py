@@ -5,6 +5,7 @@ import http.server
 import io
 import os
 import shutil
+import stat
 import tarfile
 import threading
 from pathlib import Path
@@ -51,6 +52,17 @@ def test_hub_layer_opens_an_archive_once(packed, direct, sentences, cache, handl
     before = os.stat(folder / "saved_model.pb").st_mtime_ns
     assert hub_archive.resolve(packed) == str(folder)
     assert os.stat(folder / "saved_model.pb").st_mtime_ns == before
+
+
+@pytest.mark.parametrize("umask, mode", [(0o022, 0o755), (0o077, 0o700)])
+def test_others_may_read_it_as_the_umask_says(packed, cache, umask, mode):
+    before = os.umask(umask)
+    try:
+        folder = hub_archive.resolve(packed)
+    finally:
+        os.umask(before)
+    assert os.listdir(cache) == [os.path.basename(folder)]
+    assert stat.S_IMODE(os.stat(folder).st_mode) == mode
 
 
 def test_an_archive_survives_in_a_keras_file(packed, tmp_path):
