@@ -55,6 +55,7 @@ RECIPES = [
     "seqeval>=1.2.2",  # span F1 as the published taggers count it
     "scikit-learn>=1.4",  # accuracy, F1 and Matthews correlation of classifiers
     "scipy>=1.11",  # Pearson's and Spearman's correlations
+    "tokenizers>=0.20",  # learns the merges of a byte-level BPE from a text
     "matplotlib>=3.9",  # learning curves and layer weights as PNG
     "tensorboard~=2.20.0",  # event files of a run
 ]

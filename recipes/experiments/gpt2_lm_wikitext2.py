@@ -4,6 +4,7 @@
 
 4 layers x 256, rows of 128 tokens, batches of 32. The vocabulary is GPT-2's with its first 7,743
 merges (8,000 tokens): a beginning of a BPE is a BPE, and the text is too small for 50,257 vectors.
+`own_vocabulary` learns as many merges from the text; the preset `gpt2_tiny_en` is `long`.
 Perplexity is per word of the corpus, line ends counted, with at least 64 tokens of context. GPT-2's
 own figures are zero-shot, of models that never saw WikiText.
 """
@@ -17,6 +18,7 @@ experiment = Experiment(
     description="GPT-2 pre-training on WikiText-2, 4 layers x 256, 8,000 tokens",
     task=CausalLanguageModeling(
         corpus="wikitext2",
+        vocabulary="vocab/gpt2",
         model={"num_layers": 4, "num_heads": 4, "hidden_dim": 256, "max_length": 256},
         dropout=0.1,
         prompts=("", "= The Lighthouse =\n", "The ship was", "In 1944 , the"),
@@ -33,6 +35,8 @@ experiment = Experiment(
     seeds=(1,),
     variants={
         "default": {},
+        "own_vocabulary": {"task.vocabulary": None},
+        "long": {"task.vocabulary": None, "trainer.steps": 5_000},
         "short": {
             "trainer.steps": 500,
             "trainer.steps_per_epoch": 250,

@@ -18,6 +18,7 @@ from ...zoo.gpt2.lm import GPT2CausalLM
 from ...zoo.text.byte_pair_files import read_byte_pairs, vocabulary_of_merges
 from ..config import Experiment, TaskConfig
 from ..data import corpora
+from ..data.byte_pair_vocabulary import learn_byte_pairs
 from ..data.files import resolve
 from ..data.identity import corpus_files
 from ..data.token_rows import strided_rows, token_rows
@@ -35,9 +36,11 @@ class CausalLanguageModeling(TaskConfig):
             its vocabulary: fine-tuning. None starts anew.
         size: str. Size of the new model, see `GPT2.from_size`.
         model: mapping. Further arguments of a new `GPT2`, such as `{"num_layers": 4}`.
-        vocabulary: str. Folder below `data.root` with a byte-level BPE's files.
-        num_merges: int or None. Merges of it that are used, the best ones first; the first merges
-            of a BPE are a BPE themselves, of a smaller vocabulary. None: all.
+        vocabulary: str or None. Folder below `data.root` with a byte-level BPE's files; None learns
+            one from the training text.
+        num_merges: int or None. Merges that are learned; or those of the files that are used, the
+            best ones first: the first merges of a BPE are a BPE themselves, of a smaller
+            vocabulary. None: all of the files'.
         length: int. Tokens of a row.
         batch_size: int. Rows.
         stride: int. Evaluation reads rows that begin so many tokens apart: each token is predicted
@@ -51,7 +54,7 @@ class CausalLanguageModeling(TaskConfig):
     preset: str | None = None
     size: str = "tiny"
     model: Mapping[str, int | float | bool | str | None] = field(default_factory=dict)
-    vocabulary: str = "vocab/gpt2"
+    vocabulary: str | None = None
     num_merges: int | None = 7_743
     length: int = 128
     batch_size: int = 32
@@ -64,7 +67,7 @@ class CausalLanguageModeling(TaskConfig):
         return CausalLanguageModelingTask(experiment, self)
 
     def data_files(self) -> tuple[str, ...]:
-        own = [f"{self.vocabulary}/vocab.bpe"] if self.preset is None else []
+        own = [f"{self.vocabulary}/vocab.bpe"] if self.vocabulary and self.preset is None else []
         return (*corpus_files(corpora.get(self.corpus)), *own)
 
 
@@ -92,16 +95,27 @@ class CausalLanguageModelingTask(Task):
                     f"preset={self.config.preset!r}"
                 )
             return
-        found = resolve(data_root, f"{self.config.vocabulary}/vocab.bpe")
-        _, merges = read_byte_pairs(found.parent)
+        self.merges = self._merges()
+        self.vocabulary = vocabulary_of_merges(self.merges)
+
+    def _merges(self) -> list[str]:
         count = self.config.num_merges
+        if self.config.vocabulary is None:
+            if count is None or count < 0:
+                raise ValueError(
+                    "`task.num_merges` must be a number of 0 or more where `task.vocabulary` is "
+                    f"none. Received: num_merges={count}"
+                )
+            path = corpora.split_path(self.config.corpus, self.root, "train")
+            return learn_byte_pairs((f"{line['text']}\n" for line in read_plain_lines(path)), count)
+        found = resolve(self.root, f"{self.config.vocabulary}/vocab.bpe")
+        _, merges = read_byte_pairs(found.parent)
         if count is not None and not 0 <= count <= len(merges):
             raise ValueError(
                 f"`task.num_merges` must be from 0 to {len(merges)}, as many as there are. "
                 f"Received: num_merges={count}"
             )
-        self.merges = merges[:count]
-        self.vocabulary = vocabulary_of_merges(self.merges)
+        return merges[:count]
 
     def check_data(self) -> None:
         ids, _ = self._text("train")
