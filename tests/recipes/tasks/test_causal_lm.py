@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from polysemy.recipes.config import Experiment, TrainerConfig
+from polysemy.recipes.data.byte_pair_vocabulary import learn_byte_pairs
 from polysemy.recipes.data.wikitext import read_plain_lines
 from polysemy.recipes.run import build_trainer
 from polysemy.recipes.tasks.causal_lm import CausalLanguageModeling
@@ -85,6 +86,18 @@ def test_the_text_comes_back(experiment, root, tmp_path, tiny_bert):
         np.testing.assert_array_equal(inputs["token_ids"][:, 1:], targets[:, :-1])
 
 
+def test_a_learned_vocabulary(experiment, tiny_bert, tmp_path):
+    settings = ["task.vocabulary=none", "task.num_merges=9", f"data.root={tmp_path}"]
+    trainer = build_trainer(experiment.run("default", 1, settings), tmp_path)
+    task: Any = trainer.task
+    assert len(task.vocabulary) == 256 + 9 + 1
+    lines = [line.strip() + "\n" for line in tiny_bert.DOCUMENTS.split("\n") if line.strip()]
+    assert task.merges == learn_byte_pairs(lines, 9)
+    ids, _ = task._text("train")
+    assert len(ids) < len("".join(lines).encode()) * tiny_bert.COPIES
+    assert not [file for file in task.config.data_files() if file.endswith("bpe")]
+
+
 def test_perplexity_per_word(run, experiment, root):
     folder, scores = run
     model = GPT2CausalLM.from_preset(folder / "preset")
@@ -122,9 +135,10 @@ def test_samples_continue_the_prompts(run):
 def test_bad_settings(experiment, root, tmp_path):
     for override, message in (
         ("task.num_merges=7", "`task.num_merges` must be from 0 to 6.*num_merges=7"),
+        ("task.vocabulary=none task.num_merges=none", "must be a number of 0 .* num_merges=None"),
         ("task.length=41", "`task.length` must be at most.*length=41, max_length=40"),
         ("task.vocabulary=words", "must hold the file words/vocab.bpe"),
     ):
-        resolved = experiment.run("default", 1, [f"data.root={root}", override])
+        resolved = experiment.run("default", 1, [f"data.root={root}", *override.split()])
         with pytest.raises((ValueError, FileNotFoundError), match=message):
             build_trainer(resolved, tmp_path)
