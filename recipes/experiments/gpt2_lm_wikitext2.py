@@ -4,7 +4,9 @@
 
 4 layers x 256, rows of 128 tokens, batches of 32. The vocabulary is GPT-2's with its first 7,743
 merges (8,000 tokens): a beginning of a BPE is a BPE, and the text is too small for 50,257 vectors.
-`own_vocabulary` learns as many merges from the text; the preset `gpt2_wikitext2_en` is `long`.
+`own_vocabulary` learns as many merges from the text; `long` is that with twice the steps, and gave
+the preset `gpt2_wikitext2_en`.
+
 Perplexity is per word of the corpus, line ends counted, with at least 64 tokens of context. GPT-2's
 own figures are zero-shot, of models that never saw WikiText.
 """
