@@ -1,7 +1,7 @@
 """Reader of WikiText as documents of sentences, and its tokens as plain words."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from .tokens import read_tokens
@@ -86,23 +86,27 @@ def read_documents(path: str | os.PathLike) -> Iterator[dict[str, Any]]:
         yield {"title": title, "sentences": sentences}
 
 
-def read_plain_lines(path: str | os.PathLike) -> Iterator[dict[str, Any]]:
-    """Streams the lines of a WikiText file as plain text, for models that read white space.
+def plain_lines(sentences: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Turns sentences into lines of plain text, for models that read white space.
 
     Args:
-        path: str or path of the file.
+        sentences: dicts of `tokens`, a sentence or a line of WikiText, and `document`, its number.
 
     Yields:
         dict of `text`: str, the line with "red @-@ tipped" written "red-tipped"; `words`: int, the
-        tokens of the line as the corpus counts them, its end included; `is_title`: bool, whether an
-        article begins.
+        tokens of the line as the corpus counts them, its end included; `is_first`: bool, whether an
+        article or a document begins.
 
-    Raises:
-        FileNotFoundError: no such file.
+    Example:
+    >>> list(plain_lines([{"tokens": ["a", "red", "@-@", "tipped", "wing"], "document": 0}]))
+    [{'text': 'a red-tipped wing', 'words': 6, 'is_first': True}]
     """
-    for line in read_tokens(path):
-        tokens = line["tokens"]
+    document = None
+    for sentence in sentences:
+        tokens = sentence["tokens"]
         text = " ".join(tokens)
         for written, plain in INNER.items():
             text = text.replace(f" {written} ", plain)
-        yield {"text": text, "words": len(tokens) + 1, "is_title": heading_level(tokens) == 1}
+        is_first = heading_level(tokens) == 1 or sentence["document"] != document
+        document = sentence["document"]
+        yield {"text": text, "words": len(tokens) + 1, "is_first": is_first}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,13 +22,13 @@ from ..data.byte_pair_vocabulary import learn_byte_pairs
 from ..data.files import resolve
 from ..data.identity import corpus_files
 from ..data.token_rows import strided_rows, token_rows
-from ..data.wikitext import read_plain_lines
+from ..data.wikitext import plain_lines
 from .task import Task
 
 
 @dataclass(frozen=True)
 class CausalLanguageModeling(TaskConfig):
-    """Trains `GPT2CausalLM` on the text of a corpus in WikiText's form.
+    """Trains `GPT2CausalLM` on the text of a corpus: plain lines, one a sentence or paragraph.
 
     Args:
         corpus: str. A name out of `recipes.data.corpora`.
@@ -106,8 +106,7 @@ class CausalLanguageModelingTask(Task):
                     "`task.num_merges` must be a number of 0 or more where `task.vocabulary` is "
                     f"none. Received: num_merges={count}"
                 )
-            path = corpora.split_path(self.config.corpus, self.root, "train")
-            return learn_byte_pairs((f"{line['text']}\n" for line in read_plain_lines(path)), count)
+            return learn_byte_pairs((f"{line['text']}\n" for line in self._lines("train")), count)
         found = resolve(self.root, f"{self.config.vocabulary}/vocab.bpe")
         _, merges = read_byte_pairs(found.parent)
         if count is not None and not 0 <= count <= len(merges):
@@ -198,11 +197,12 @@ class CausalLanguageModelingTask(Task):
         signature = {name: tf.TensorSpec(shape, kinds[name], name=name) for name in names}
         return tf.data.Dataset.from_generator(batches, output_signature=signature).prefetch(2)
 
+    def _lines(self, split: str) -> Iterator[dict[str, Any]]:
+        return plain_lines(corpora.sentences(self.config.corpus, self.root, split))
+
     def _text(self, split: str) -> tuple[np.ndarray, int]:
         """A split as ids, (N,) int32, each article behind an end of text; and its words."""
         if split not in self._texts:
-            next(corpora.sentences(self.config.corpus, self.root, split))  # empty: refused
-            path = corpora.split_path(self.config.corpus, self.root, split)
             end, pieces, words, lines = self._preprocessor.end_id, [], 0, []
 
             def encode():
@@ -211,8 +211,8 @@ class CausalLanguageModelingTask(Task):
                     pieces.append(ids.flat_values.numpy().astype("int32"))
                     lines.clear()
 
-            for line in read_plain_lines(path):
-                if line["is_title"] and end is not None:
+            for line in self._lines(split):
+                if line["is_first"] and end is not None:
                     encode()
                     pieces.append(np.array([end], "int32"))
                 lines.append(line["text"] + "\n")

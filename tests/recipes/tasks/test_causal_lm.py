@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from polysemy.recipes.config import Experiment, TrainerConfig
+from polysemy.recipes.data import corpora
 from polysemy.recipes.data.byte_pair_vocabulary import learn_byte_pairs
-from polysemy.recipes.data.wikitext import read_plain_lines
+from polysemy.recipes.data.wikitext import plain_lines
 from polysemy.recipes.run import build_trainer
 from polysemy.recipes.tasks.causal_lm import CausalLanguageModeling
 from polysemy.zoo import GPT2CausalLM
@@ -54,13 +55,15 @@ def run(experiment, root, tmp_path_factory):
     return folder, trainer.evaluate("test")
 
 
-def test_plain_lines(tmp_path):
-    path = tmp_path / "wiki.txt"
-    path.write_text(" = T =\n\n a red @-@ tipped 1 @,@ 000 \n = = S = =\n")
-    assert list(read_plain_lines(path)) == [
-        {"text": "= T =", "words": 4, "is_title": True},
-        {"text": "a red-tipped 1,000", "words": 8, "is_title": False},
-        {"text": "= = S = =", "words": 6, "is_title": False},
+def test_plain_lines():
+    lines = [("= T =", 0), ("a red @-@ tipped 1 @,@ 000", 0), ("= = S = =", 0), ("b", 1), ("c", 1)]
+    sentences = [{"tokens": text.split(), "document": number} for text, number in lines]
+    assert list(plain_lines(sentences)) == [
+        {"text": "= T =", "words": 4, "is_first": True},
+        {"text": "a red-tipped 1,000", "words": 8, "is_first": False},
+        {"text": "= = S = =", "words": 6, "is_first": False},
+        {"text": "b", "words": 2, "is_first": True},
+        {"text": "c", "words": 2, "is_first": False},
     ]
 
 
@@ -96,6 +99,21 @@ def test_a_learned_vocabulary(experiment, tiny_bert, tmp_path):
     ids, _ = task._text("train")
     assert len(ids) < len("".join(lines).encode()) * tiny_bert.COPIES
     assert not [file for file in task.config.data_files() if file.endswith("bpe")]
+
+
+def test_any_corpus_of_text(tmp_path):
+    task = CausalLanguageModeling(corpus="sample_text", vocabulary=None, num_merges=300)
+    made: Any = task.create(Experiment("x", task, TrainerConfig(steps=1), seeds=(1,)))
+    made.setup(tmp_path)
+    made.build_model()
+    ids, words = made._text("dev")
+    sentences = list(corpora.sentences("sample_text", None, "dev"))
+    assert words == sum(len(sentence["tokens"]) + 1 for sentence in sentences)
+    text = made._preprocessor.decode([ids]).numpy()[0].decode()
+    documents = len({sentence["document"] for sentence in sentences})
+    assert text.startswith("<|endoftext|>") and text.count("<|endoftext|>") == documents
+    plain = text.replace("<|endoftext|>", "").splitlines()
+    assert plain == [" ".join(sentence["tokens"]) for sentence in sentences]
 
 
 def test_perplexity_per_word(run, experiment, root):
