@@ -26,7 +26,7 @@ def adamw(**options: Any) -> TrainerConfig:
 
 def own(**overrides: Any) -> dict[str, dict[str, Any]]:
     """The variants that start from our own pre-training: "own" from its default, others by name."""
-    others = ("short", "left_to_right", "rate_40", "rate_40_long")
+    others = ("short", "phase_2", "left_to_right", "rate_40", "rate_40_long")
     runs = {"own": "default"} | {f"own_{run}": run for run in others}
     return {
         name: {"task.encoder": preset_of("bert_pretrain_wikitext2", run), **overrides}
