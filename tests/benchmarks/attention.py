@@ -69,10 +69,10 @@ JOBS = {"bert": ("encode", "encode"), "bert_step": ("train", "step"), "gpt2": ("
 MEMORY_RATIO = 1 / 1.2  # our peak may be 1.2 times theirs
 # What a row of memory leaves out, and how it says so. Unchanged pages of libraries are the system's
 # own copy of their files: all processes share it, and it is dropped where memory is scarce.
-_LESS = {
-    "nothing": "",
-    "baseline": ", less the imports'",
-    "libraries": ", less the pages of libraries",
+LEFT_OUT = {
+    "": None,
+    ", less the imports'": "baseline",
+    ", less the pages of libraries": "libraries",
 }
 
 
@@ -152,10 +152,10 @@ def _memory(part, folder, options):
             for _ in range(3):
                 worker.ask(time="one", action=action)
             peaks[side] = worker.ask(memory=True)
+    target = None if options.quick else MEMORY_RATIO
     rows = []
-    for less, label_of_it in _LESS.items():
-        mine, theirs = (peaks[side]["peak"] - peaks[side].get(less, 0) for side in scripts)
-        target = None if options.quick else MEMORY_RATIO
-        name = f"{label}, peak resident memory, float32{label_of_it}"
+    for less, part in LEFT_OUT.items():
+        mine, theirs = (peak["peak"] - (peak[part] if part else 0) for peak in peaks.values())
+        name = f"{label}, peak resident memory, float32{less}"
         rows.append(Row(name, [mine], [theirs], "torch float32", target, unit="MiB"))
     return rows

@@ -75,8 +75,12 @@ def as_text(rows):
 
 def as_markdown(rows):
     """The table for a README."""
-    lines = [HEADER, ("---",) * len(HEADER), *(row.cells() for row in rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return "\n".join(markdown_lines(HEADER, [row.cells() for row in rows]))
+
+
+def markdown_lines(header, rows):
+    """The lines of a Markdown table, of tuples or lists of texts."""
+    return [f"| {' | '.join(cells)} |" for cells in (header, ["---"] * len(header), *rows)]
 
 
 def machine():

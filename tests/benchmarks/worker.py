@@ -1,3 +1,5 @@
+# pyright: reportMissingModuleSource=false
+# psutil is in the benchmark's environment only.
 """One side of a comparison as a process: it works only while it is asked to.
 
 Requests and answers are lines of JSON on stdin and stdout. The runner asks one worker at a time and
@@ -12,7 +14,6 @@ import resource
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 KIB_PER_MIB = 1024
 THREADS = 2  # of one operation, and of operations side by side; both sides get the same
@@ -24,20 +25,12 @@ def peak_memory():
 
 
 def library_memory():
-    """What of the resident set are unchanged pages of programs and libraries, in MiB; 0 where the
-    system does not tell (it is Linux's to)."""
-    maps = Path("/proc/self/smaps")
-    unchanged, programs, path = {}, set(), ""
-    for line in maps.read_text().splitlines() if maps.exists() else ():
-        name, *fields = line.split(maxsplit=5)
-        if not name.endswith(":"):  # "start-end permissions offset device inode path"
-            path = fields[4] if len(fields) == 5 else ""
-            if path.startswith("/") and "x" in fields[0]:
-                programs.add(path)
-        elif name in ("Rss:", "Anonymous:"):
-            sign = 1 if name == "Rss:" else -1
-            unchanged[path] = unchanged.get(path, 0) + sign * int(fields[0]) / KIB_PER_MIB
-    return sum(unchanged[path] for path in programs)
+    """What of the resident set are unchanged pages of programs and libraries, in MiB."""
+    import psutil  # not before the peak has been read, to which it would add
+
+    maps = psutil.Process().memory_maps(grouped=False)
+    programs = {each.path for each in maps if each.path.startswith("/") and "x" in each.perms}
+    return sum(each.rss - each.anonymous for each in maps if each.path in programs) / 2**20
 
 
 def serve(jobs, facts):
@@ -61,8 +54,8 @@ def serve(jobs, facts):
         if "facts" in request:
             answer = facts
         elif "memory" in request:
-            memory = {"baseline": baseline, "peak": peak_memory()}
-            answer = memory | {"libraries": library_memory()}
+            answer = {"baseline": baseline, "peak": peak_memory()}
+            answer["libraries"] = library_memory()
         elif "prepare" in request:
             job, key = jobs[request.pop("prepare")], request.pop("key")
             prepared[key] = job(**request)

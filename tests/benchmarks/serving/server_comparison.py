@@ -21,7 +21,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
-from table import machine  # noqa: E402, the folder above has it
+from table import machine, markdown_lines  # noqa: E402, the folder above has it
 
 PREDICT = "/tensorflow.serving.PredictionService/Predict"
 INFER = "/inference.GRPCInferenceService/ModelInfer"
@@ -204,33 +204,34 @@ def median(measurements, key):
 
 def report(title, loads, direct):
     """The lines of one model's tables."""
-    ours = {
+    reached = {
         name: median(loads[name], "requests_per_s") for name in (OURS, ADVISED) if name in loads
     }
     header = ["server", "requests/s", "p50", "p99", "failures", "ours / theirs"]
-    if ADVISED in ours:
+    if ADVISED in reached:
         header.append("with one intra-op thread / theirs")
-    lines = [f"## {title}", "", f"| {' | '.join(header)} |", f"|{' --- |' * len(header)}"]
+    rows = []
     for name, measured in loads.items():
         rate = median(measured, "requests_per_s")
         p50, p99 = median(measured, "p50_ms"), median(measured, "p99_ms")
         failures = str(sum(each["failures"] for each in measured))
-        ratios = ["" if name in ours else f"{reached / rate:.2f}" for reached in ours.values()]
-        cells = [name, f"{rate:,.0f}", f"{p50:.1f} ms", f"{p99:.1f} ms", failures, *ratios]
-        lines.append(f"| {' | '.join(cells)} |")
+        ratios = ["" if name in reached else f"{mine / rate:.2f}" for mine in reached.values()]
+        rows.append([name, f"{rate:,.0f}", f"{p50:.1f} ms", f"{p99:.1f} ms", failures, *ratios])
     rate, single = median(direct, "rows_per_s"), median(direct, "single_ms")
     alone = median(loads[OURS], "single_ms")
-    reached = f"{ours[OURS] / rate:.2f} of it"
-    if ADVISED in ours:
-        reached += f", with one intra-op thread {ours[ADVISED] / rate:.2f}"
-    lines += [
+    share = f"{reached[OURS] / rate:.2f} of it"
+    if ADVISED in reached:
+        share += f", with one intra-op thread {reached[ADVISED] / rate:.2f}"
+    return [
+        f"## {title}",
         "",
-        f"Direct calls in batches of 16: {rate:,.0f} rows/s; the server reaches {reached}. One "
+        *markdown_lines(header, rows),
+        "",
+        f"Direct calls in batches of 16: {rate:,.0f} rows/s; the server reaches {share}. One "
         f"client alone, without batching: {alone:.2f} ms a request over gRPC, "
         f"{single:.2f} ms a direct call, {alone - single:.2f} ms more.",
         "",
     ]
-    return lines
 
 
 def main():
