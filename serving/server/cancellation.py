@@ -14,6 +14,9 @@ from tensorflow.python.eager.cancellation import CancellationManager
 from ..errors import ServingError
 
 _CLOSE = 1e-3  # seconds: gRPC's clock is not this one, and ends a call by its own
+# A client sends how long it waits: its own deadline passes earlier than the one that is reckoned
+# here, by what the request took to be read, and then it hangs up.
+_TRAVEL = 20e-3
 
 
 class Cancellation:
@@ -60,8 +63,7 @@ class Cancellation:
     @property
     def late(self) -> bool:
         """Whether the deadline has passed."""
-        remaining = self.time_remaining()
-        return remaining is not None and remaining <= _CLOSE
+        return self._is_within(_CLOSE)
 
     def check(self) -> None:
         """Raises `error()` if a run must not begin."""
@@ -70,8 +72,12 @@ class Cancellation:
 
     def error(self) -> ServingError:
         """What a client is told of a run that was stopped: that it is late, if it is."""
-        if self.late:
+        if self._is_within(_TRAVEL if self.cancelled else _CLOSE):
             return ServingError(
                 grpc.StatusCode.DEADLINE_EXCEEDED, "The deadline of the request has passed."
             )
         return ServingError(grpc.StatusCode.CANCELLED, "The request was cancelled.")
+
+    def _is_within(self, seconds: float) -> bool:
+        remaining = self.time_remaining()
+        return remaining is not None and remaining <= seconds
